@@ -260,13 +260,14 @@ class Facts:
     """One digest.
 
     `needs` all findings that ask for somebody, worst first (a page shows the first seven); `better` what recovered;
-    `notes` what is worth knowing and asks for nothing (new, not judged yet, cannot tell). `rows` are the checks that did
-    not keep every promise or cannot be judged, worst first; `kept` the others, folded; every check is in exactly one of
-    the two. `totals` must equal the sum of the tallies of both (`Tally.total`), and `figures` usually come from the
-    function of that name. `coverage` is the share of the window that was vouched for, 0 to 1, None where nothing states
-    it; `unseen_s` what is missing, seconds added over checks; `unseen` a sentence for each thing that could not be seen.
-    `notices` stand under the headline (a report that ends where its files end). `rules` are the accounting rules,
-    `command` gives the same numbers. `made_by` names version and store; no time is known but those of `window`.
+    `notes` what is worth knowing and asks for nothing (new, not judged yet, cannot tell). `rows` are the checks
+    that did not keep every promise or cannot be judged, worst first; `kept` the others, folded; every check is in
+    exactly one of the two. `totals` must equal the sum of the tallies of both (`Tally.total`), and `figures`
+    usually come from the function of that name. `coverage` is the share of the window that was vouched for, 0 to 1,
+    None where nothing states it; `unseen_s` what is missing, seconds added over checks; `unseen` a sentence for
+    each thing that could not be seen. `notices` stand under the headline (a report that ends where its files end).
+    `rules` are the accounting rules, `command` gives the same numbers. `made_by` names version and store; no time
+    is known but those of `window`.
     """
 
     window: Window
@@ -305,8 +306,8 @@ class Facts:
 def figures(totals: Tally, before: Tally | None, rows: Iterable[CheckRow]) -> tuple[Figure, ...]:
     """The large numbers of a digest: on time, missed, failed or hung, time down, and late where something was.
 
-    `totals` is what `rows` add up to, `before` the same sum over the window before. Time down is left out where no check
-    can tell it.
+    `totals` is what `rows` add up to, `before` the same sum over the window before. Time down is left out where no
+    check can tell it.
     """
     rows = tuple(rows)
     was = before if before is not None and before.n else None
