@@ -85,7 +85,7 @@ def _advice(text: str, fields: list[str], error: Exception) -> str:
     if nickname := _NICKNAMES.get(text.strip().lower()):
         return f'{shown} is not a cron expression; write "{nickname}"'
     if len(fields) not in (5, 6):
-        return f"{shown} is not a cron expression ({plural(len(fields), "field")}, not 5); {EXAMPLES}"
+        return f"{shown} is not a cron expression ({plural(len(fields), 'field')}, not 5); {EXAMPLES}"
     try:  # cronsim also calls a day bad that none of the months has
         CronSim(" ".join([*fields[:-2], "*", fields[-1]]), datetime(2000, 1, 1, tzinfo=UTC))
         CronSim(" ".join(["0", "0", "*", fields[-2], "*"]), datetime(2000, 1, 1, tzinfo=UTC))
