@@ -1,0 +1,253 @@
+"""From staged rows to the store: identity, de-duplication, the record of the look, the ledger; one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from qpanalytics.ledger.build import build
+
+if TYPE_CHECKING:
+    from qpanalytics.settings import CheckEntry
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One file (or other look) that rows came from. `digest` tells its content apart, not its name."""
+
+    what: str
+    digest: str | None = None
+    skipped: int = 0
+
+
+@dataclass
+class Taken:
+    """What an intake changed: rows read and added per look, checks seen for the first time."""
+
+    rows: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
+    new_checks: int = 0
+    touched: int = 0
+
+
+def take(
+    con: duckdb.DuckDBPyConnection,
+    *,
+    source: str,
+    looks: Sequence[Looked],
+    entries: Iterable[CheckEntry] = (),
+    covers_until: datetime | None = None,
+    tried_at: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> Taken:
+    """Takes the rows of the temp table `staged_pings` and the check entries into the store, and derives the ledger.
+
+    `file_no` of a staged row is its place in `looks`. A row is known by (check, received_at, kind, run id, k), k
+    counting equal rows within one file, so a file taken twice adds nothing. Each look vouches from its first ping to
+    its last, or to `covers_until`. Runs inside the caller's transaction; nothing is kept if it fails.
+    """
+    entries = list(entries)
+    taken = Taken()
+    before = _count(con, "select count(*) from store.checks")
+    _name_checks(con, source, [e.check for e in entries], tried_at)
+    taken.new_checks = _count(con, "select count(*) from store.checks") - before
+    restated = restate(con, source, entries, origin="source")
+    first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
+    _add_pings(con, source, first)
+    for number, look in enumerate(looks):
+        rows, added = _record(con, source, first + number, number, look, entries, covers_until, tried_at)
+        taken.rows.append(rows)
+        taken.added.append(added)
+    changed = {
+        row[0]
+        for row in con.execute("select distinct check_id from store.pings where fetch_id >= ?", [first]).fetchall()
+    }
+    touched = sorted(changed | set(restated))
+    taken.touched = len(touched)
+    build(con, touched, progress=progress)
+    return taken
+
+
+def restate(
+    con: duckdb.DuckDBPyConnection, source: str, entries: Sequence[CheckEntry], *, origin: str
+) -> list[int]:
+    """Writes what `entries` promise over what was said for the same check and `valid_from`; returns checks changed.
+
+    Other versions of a check stay, so a file that holds only a change keeps the promise before it.
+    """
+    changed: list[int] = []
+    for entry in entries:
+        row = con.execute(
+            "select check_id from store.checks where source = ? and key = ?", [source, entry.check]
+        ).fetchone()
+        if row is None:
+            continue
+        if _restate_one(con, int(row[0]), entry, origin):
+            changed.append(int(row[0]))
+    return sorted(set(changed))
+
+
+def _restate_one(con: duckdb.DuckDBPyConnection, check_id: int, entry: CheckEntry, origin: str) -> bool:
+    if entry.name:
+        con.execute("update store.checks set name = ? where check_id = ?", [entry.name, check_id])
+    said = (
+        entry.valid_from, entry.valid_to, entry.schedule, entry.tz, entry.grace_s, entry.early_s,
+        entry.max_runtime_s, entry.severity, list(entry.tags or ()),
+    )  # fmt: skip
+    present = con.execute(
+        """
+        select epoch_us(valid_from), epoch_us(valid_to), schedule, tz, grace_s, early_s, max_runtime_s, severity, tags
+        from store.versions where check_id = ? and origin = ? and valid_from is not distinct from ?::timestamptz
+        """,
+        [check_id, origin, entry.valid_from],
+    ).fetchone()
+    if present is not None and (*present[2:8], list(present[8] or ())) == said[2:] and present[1] == _us(said[1]):
+        return False
+    con.execute(
+        "delete from store.versions where check_id = ? and origin = ? and valid_from is not distinct from ?::timestamptz",
+        [check_id, origin, entry.valid_from],
+    )
+    con.execute("insert into store.versions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [check_id, origin, *said])
+    return True
+
+
+def _us(at: datetime | None) -> int | None:
+    if at is None:
+        return None
+    whole = at - datetime.fromtimestamp(0, at.tzinfo)
+    return (whole.days * 86400 + whole.seconds) * 1_000_000 + whole.microseconds
+
+
+def _name_checks(con: duckdb.DuckDBPyConnection, source: str, names: Iterable[str], tried_at: datetime) -> None:
+    """Gives each check that is new its id and its public name, which never changes afterwards."""
+    con.execute("create or replace temp table named (key varchar)")
+    unique = list(dict.fromkeys(names))
+    if unique:
+        con.execute("insert into named select unnest(?)", [unique])
+    fresh = con.execute(
+        """
+        select key from (select key from named union select check_name from staged_pings)
+        where key not in (select key from store.checks where source = ?) order by key
+        """,
+        [source],
+    ).fetchall()
+    if not fresh:
+        return
+    used = {row[0] for row in con.execute("select check_name from store.checks").fetchall()}
+    number = _count(con, "select coalesce(max(check_id), 0) from store.checks")
+    rows = []
+    for (key,) in fresh:
+        number += 1
+        name = next(n for n in _candidates(key, source) if n not in used)
+        used.add(name)
+        rows.append((number, name, source, key, key, tried_at))
+    con.executemany("insert into store.checks values (?, ?, ?, ?, ?, ?)", rows)
+
+
+def _candidates(key: str, source: str) -> Iterable[str]:
+    yield key
+    yield f"{source}/{key}"
+    yield f"{source}/{key}-{key[:6]}"
+    number = 2
+    while True:
+        yield f"{source}/{key}-{number}"
+        number += 1
+
+
+def _add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int) -> None:
+    con.execute(
+        """
+        create or replace temp table arrived as
+        with numbered as (
+            select c.check_id, s.* exclude (check_name), row_number() over (
+                partition by s.file_no, c.check_id, s.received_at, s.kind, s.run_id order by s.row_no
+            )::integer as k
+            from staged_pings s join store.checks c on c.source = $source and c.key = s.check_name
+        )
+        -- of rows that two files of one command share, the first file's stays
+        select * from numbered
+        qualify row_number() over (partition by check_id, received_at, kind, run_id, k order by file_no, row_no) = 1
+        """,
+        {"source": source},
+    )
+    con.execute(
+        """
+        insert into store.pings by name
+        select a.check_id, a.received_at, a.kind, a.n, a.run_id, a.duration_s, a.exit_status, a.host, a.body, a.k,
+            ($first + a.file_no)::integer as fetch_id, a.row_no
+        from arrived a
+        where not exists (
+            from store.pings p where p.check_id = a.check_id and p.received_at = a.received_at and p.kind = a.kind
+                and p.run_id is not distinct from a.run_id and p.k = a.k
+        )
+        order by a.check_id, a.received_at, a.file_no, a.row_no
+        """,
+        {"first": first_fetch},
+    )
+    con.execute("drop table temp.arrived")
+
+
+def _record(
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    fetch_id: int,
+    file_no: int,
+    look: Looked,
+    entries: Sequence[CheckEntry],
+    covers_until: datetime | None,
+    tried_at: datetime,
+) -> tuple[int, int]:
+    """The row of `fetches` for one look, with the feed that its checks belong to; returns rows read and added."""
+    con.execute(
+        """
+        insert into store.fetch_checks
+        select $fetch, c.check_id from store.checks c
+        where c.source = $source and (
+            c.key in (select check_name from staged_pings where file_no = $file)
+            or c.key in (select key from named)
+        )
+        order by c.check_id
+        """,
+        {"fetch": fetch_id, "source": source, "file": file_no},
+    )
+    feeds = [
+        row[0]
+        for row in con.execute(
+            """
+            select distinct f.feed from store.fetches f join store.fetch_checks c using (fetch_id)
+            where f.source = $source and c.check_id in (select check_id from store.fetch_checks where fetch_id = $fetch)
+            order by f.feed
+            """,
+            {"source": source, "fetch": fetch_id},
+        ).fetchall()
+    ]
+    feed = feeds[0] if feeds else fetch_id
+    if len(feeds) > 1:
+        con.execute("update store.fetches set feed = ? where feed in (select unnest(?))", [feed, feeds])
+    added = _count(con, "select count(*) from store.pings where fetch_id = ?", [fetch_id])
+    con.execute(
+        """
+        insert into store.fetches
+        select $fetch, $feed, $source, 'file', $what, $digest, $tried, min(received_at),
+            case when $covers::timestamptz is not null then greatest($covers::timestamptz, max(received_at))
+                else max(received_at) end,
+            count(*), $added, $skipped, ''
+        from staged_pings where file_no = $file
+        """,
+        {
+            "fetch": fetch_id, "feed": feed, "source": source, "what": look.what, "digest": look.digest,
+            "tried": tried_at, "covers": covers_until, "added": added, "skipped": look.skipped, "file": file_no,
+        },
+    )  # fmt: skip
+    rows = _count(con, "select count(*) from staged_pings where file_no = ?", [file_no])
+    return rows, added
+
+
+def _count(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> int:
+    row = con.execute(sql, params).fetchone()
+    assert row is not None
+    return int(row[0])

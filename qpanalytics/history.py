@@ -1,0 +1,285 @@
+"""A `History`: what the store knows of chosen checks over a window, as of an instant. Every analysis takes one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from qpanalytics import spell
+from qpanalytics.errors import UsageError
+from qpanalytics.ledger import tables
+from qpanalytics.ledger.build import build
+from qpanalytics.ledger.reading import Scope, prepare
+from qpanalytics.ledger.versions import FOREVER_US, Version, in_force
+from qpanalytics.store.db import MemoryStore, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qpanalytics.settings import Maintenance
+
+#: The window where none is asked for: this long before as_of.
+DEFAULT_WINDOW = timedelta(days=90)
+_PARAMETER = re.compile(r"\$([a-z_]+)")
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Which checks: shell patterns of names, tags (any of them), sources. Empty: all."""
+
+    checks: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    def takes(self, name: str, source: str, tags: Sequence[str]) -> bool:
+        """True if a check of this name, source and tags is meant."""
+        return (
+            (not self.checks or any(name == p or fnmatchcase(name, p) for p in self.checks))
+            and (not self.tags or bool(set(self.tags) & set(tags)))
+            and (not self.sources or source in self.sources)
+        )
+
+
+@dataclass
+class _Session:
+    con: duckdb.DuckDBPyConnection | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """Occurrences expected in [since, until) and runs, of the picked checks, as they stood at `as_of` (UTC instants).
+
+    Each frame is read when first asked for, over a connection that is closed again, so an open notebook never blocks
+    a collector. `why_as_of` says why `as_of` is not now, where it is not.
+    """
+
+    store: Store
+    as_of: datetime
+    since: datetime
+    until: datetime
+    pick: Pick = Pick()
+    maintenance: tuple[Maintenance, ...] = ()
+    why_as_of: str = ""
+    _session: _Session = field(default_factory=_Session, compare=False)
+    _frames: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def from_frames(
+        cls,
+        *,
+        checks: pd.DataFrame,
+        pings: pd.DataFrame,
+        pauses: pd.DataFrame | None = None,
+        as_of: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        covers_until: datetime | None = None,
+        maintenance: Sequence[Maintenance] = (),
+    ) -> History:
+        """A history of frames that people bring along; columns as in ping and check files.
+
+        `pauses` has columns check, since_at, until_at. Without `as_of` the last ping (or `covers_until`) is taken, and
+        the window is everything before it.
+        """
+        from qpanalytics.collect.frames import fill
+
+        store = MemoryStore()
+        last = fill(store, checks=checks, pings=pings, pauses=pauses, covers_until=covers_until)
+        at = as_of or last
+        return cls(
+            store,
+            as_of=at,
+            since=since or datetime(1970, 1, 1, tzinfo=UTC),
+            until=until or at + timedelta(microseconds=1),
+            maintenance=tuple(maintenance),
+        )
+
+    def window(self, since: datetime, until: datetime) -> History:
+        """The same store, checks and as_of over another window."""
+        return replace(self, since=since, until=until, _session=_Session(), _frames={})
+
+    def before(self) -> History:
+        """The window of the same length just before this one."""
+        return self.window(self.since - (self.until - self.since), self.since)
+
+    @contextmanager
+    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One connection with the logical relations, shared by everything asked within the block."""
+        if self._session.con is not None:
+            yield self._session.con
+            return
+        with self.store.read() as con:
+            self._prepare(con)
+            self._session.con = con
+            try:
+                yield con
+            finally:
+                self._session.con = None
+
+    def sql(self, name: str, **params: Any) -> pa.Table:
+        """Runs `analysis/sql/<name>.sql` over the logical relations; $since, $until and $as_of are given where named."""
+        text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+        known = {"since": self.since, "until": self.until, "as_of": self.as_of, **params}
+        wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", text)))
+        with self.session() as con:
+            return con.execute(text, {k: v for k, v in known.items() if k in wanted}).to_arrow_table()
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """One of the public frames, as declared in `qpanalytics.analysis.frames`."""
+        if name not in self._frames:
+            from qpanalytics.analysis import frames
+
+            self._frames[name] = frames.read(self, name)
+        found: pd.DataFrame = self._frames[name]
+        return found
+
+    @property
+    def checks(self) -> pd.DataFrame:
+        """One row per check: its promise and how it stands at as_of."""
+        return self.frame("checks")
+
+    @property
+    def pings(self) -> pd.DataFrame:
+        """The pings received in the window."""
+        return self.frame("pings")
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """The runs that ended (or, still open, began) in the window."""
+        return self.frame("runs")
+
+    @property
+    def occurrences(self) -> pd.DataFrame:
+        """The runs that were expected in the window, and what became of each."""
+        return self.frame("occurrences")
+
+    @property
+    def coverage(self) -> pd.DataFrame:
+        """What could be seen of each check in the window."""
+        return self.frame("coverage")
+
+    def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
+        rows = con.execute(
+            "select check_id, check_name, source, key, name from store.checks order by check_id"
+        ).fetchall()
+        promised = tables.promises(con)
+        as_of_us = _us(self.as_of)
+        present = {row[0]: _present(promised[row[0]], as_of_us) for row in rows}
+        picked = [
+            row for row in rows if self.pick.takes(row[1], row[2], present[row[0]].tags if present[row[0]] else ())
+        ]
+        if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked:
+            raise UsageError(self._nothing_picked([row[1] for row in rows]))
+        excuses = {row[0]: self._maintained(row, present[row[0]], as_of_us) for row in picked}
+        ids = [row[0] for row in picked]
+        prepare(con, Scope(self.as_of, self.since, self.until, ids, {k: v for k, v in excuses.items() if v}))
+        con.register("arriving", _checks_table(picked, present))
+        con.execute(
+            """
+            create or replace temp table checks as
+            select a.* exclude (tags), a.tags, s.status, s.down_since_at, s.down_cause, s.first_ping_at, s.last_ping_at,
+                s.last_duration_s, s.next_expected_at, s.deadline_at, b.first_at as first_valid_from
+            from arriving a join standing s using (check_id) join begins b using (check_id)
+            order by a.check_id
+            """
+        )
+        con.unregister("arriving")
+        # Files number nothing, so what they lost cannot be counted; a source that numbers its pings fills this.
+        con.execute("create or replace temp table lost as select source, check_id, null::bigint as lost from checks")
+
+    def _maintained(self, row: tuple[Any, ...], present: Version | None, as_of_us: int) -> list[tuple[int, int]]:
+        tags = present.tags if present else ()
+        since_us = _us(min(self.since, self.as_of)) - _us_of(timedelta(days=400))
+        return [
+            span
+            for m in self.maintenance
+            if m.applies(row[1], tags)
+            for span in m.spans(since_us, as_of_us + _us_of(timedelta(days=40)))
+        ]
+
+    def _nothing_picked(self, names: Sequence[str]) -> str:
+        asked = " ".join((*self.pick.checks, *self.pick.tags, *self.pick.sources))
+        some = ", ".join(spell.plain(n) for n in names[:5]) + (", ..." if len(names) > 5 else "")
+        return f"no check matches {spell.plain(asked)}; the store knows {some or 'none yet'}. See: qpa checks"
+
+    def __repr__(self) -> str:
+        return (
+            f"History({self.store.name}, {spell.iso(self.since)} to {spell.iso(self.until)}, "
+            f"as of {spell.iso(self.as_of)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from qpanalytics.report.glance import glance
+
+        return glance(self)
+
+
+def resolve_as_of(
+    store: Store, *, now: datetime, since: datetime | None = None, until: datetime | None = None
+) -> tuple[datetime, str]:
+    """The instant to ask about where none is given: now, or the last vouched one of a store of old files, and why.
+
+    A store that has only files, none of which reaches into [since, until), has nothing to say of now.
+    """
+    with store.read() as con:
+        row = con.execute(
+            "select max(until_at), count(*) filter (where kind <> 'file') from store.fetches"
+        ).fetchone()
+    last, live = row if row is not None else (None, 0)
+    begin = since if since is not None else now - DEFAULT_WINDOW
+    if last is None or live or last >= begin or (until is not None and last >= until):
+        return now, ""
+    last = last.astimezone(UTC)
+    return last, f"the files in {store.name} end at {spell.iso(last)}; that is taken as the present"
+
+
+def rebuild(store: Store) -> None:
+    """Derives the whole ledger from scratch; never needed for right results, useful to prove it."""
+    with store.write() as con:
+        build(con)
+
+
+def _present(versions: Sequence[Version], as_of_us: int) -> Version | None:
+    """The promise to show for a check: the one in force, else the last that was, else the first to come."""
+    begun = [v for v in versions if v.from_us <= as_of_us]
+    return in_force(versions, as_of_us) or (begun[-1] if begun else versions[0] if versions else None)
+
+
+def _checks_table(rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None]) -> pa.Table:
+    shown = [present[r[0]] for r in rows]
+    instant = pa.timestamp("us", tz="UTC")
+    return pa.table(
+        {
+            "check_id": pa.array([r[0] for r in rows], pa.int32()),
+            "check_name": pa.array([r[1] for r in rows], pa.string()),
+            "source": pa.array([r[2] for r in rows], pa.string()),
+            "key": pa.array([r[3] for r in rows], pa.string()),
+            "name": pa.array([r[4] for r in rows], pa.string()),
+            "schedule": pa.array([v.schedule if v else None for v in shown], pa.string()),
+            "kind": pa.array([v.kind if v else None for v in shown], pa.string()),
+            "tz": pa.array([v.tz if v and v.schedule else None for v in shown], pa.string()),
+            "grace_s": pa.array([v.grace_us / 1e6 if v and v.schedule else None for v in shown], pa.float64()),
+            "early_s": pa.array([v.early_s if v else None for v in shown], pa.float64()),
+            "max_runtime_s": pa.array([v.max_runtime_s if v else None for v in shown], pa.float64()),
+            "severity": pa.array([(v.severity if v else None) or "warning" for v in shown], pa.string()),
+            "tags": pa.array([list(v.tags) if v else [] for v in shown], pa.list_(pa.string())),
+            "valid_to": tables.instants([v.to_us if v else FOREVER_US for v in shown]).cast(instant),
+        }
+    )
+
+
+def _us(at: datetime) -> int:
+    return _us_of(at - datetime.fromtimestamp(0, UTC))
+
+
+def _us_of(span: timedelta) -> int:
+    return (span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds

@@ -1,0 +1,55 @@
+-- reads: judged (occurrences), now_runs, telling, vouched, promised_spans (check_id, since_at, until_at), $as_of, $since.
+-- returns: when each check was down, from what: since_at, until_at (NULL: still), cause, as far as it was seen.
+-- A check is down from the first of these after a success until the next success: a failure, an open run passing its
+-- limit, a deadline with no success in [window start, deadline]. A pause or the end of a promise ends it unresolved.
+with successes as (
+    select check_id, completed_at as success_at from now_runs where success
+),
+unkept as (
+    select j.check_id, j.deadline_at as at, j.window_start_at, s.success_at
+    from judged j
+    asof left join successes s on s.check_id = j.check_id and j.deadline_at >= s.success_at
+    where j.deadline_at <= $as_of and not j.excused and j.vouched
+),
+events as (
+    select check_id, at, 'missed' as cause, 2 as rank from unkept
+    where (success_at is null or success_at < window_start_at)
+        and check_id not in (select t.check_id from telling t where t.cannot_tell)
+    union all
+    select check_id, completed_at, 'failed', 0 from now_runs r where completed_at is not null and not success
+        and not exists (
+            from now_runs s where s.check_id = r.check_id and s.success
+                and s.completed_at = r.completed_at and s.seq > r.seq
+        )
+    union all
+    select check_id, own_limit_at, 'hung', 1 from now_runs
+    where own_limit_at <= $as_of and (completed_at is null or completed_at > own_limit_at)
+        and (abandoned_at is null or abandoned_at > own_limit_at)
+    union all
+    -- Where ticks cannot be judged, silence longer than any before it is the only sign.
+    select t.check_id, max(r.completed_at) + to_microseconds((t.gap_max_s * 1e6)::bigint), 'missed', 2
+    from telling t join now_runs r on r.check_id = t.check_id and r.completed_at is not null
+    where t.cannot_tell group by t.check_id, t.gap_max_s
+    having max(r.completed_at) + to_microseconds((t.gap_max_s * 1e6)::bigint) <= $as_of
+),
+placed as (
+    select e.*, p.since_at as promise_at, p.until_at as promise_end_at, v.since_at as seen_at, v.until_at as seen_end_at
+    from events e
+    asof join promised_spans p on p.check_id = e.check_id and e.at >= p.since_at
+    asof left join vouched v on v.check_id = e.check_id and e.at >= v.since_at
+    where p.until_at is null or e.at < p.until_at
+),
+ended as (
+    select p.*, n.success_at as next_at
+    from (from placed where seen_end_at is not null and at <= seen_end_at) p
+    asof left join successes n on n.check_id = p.check_id and p.at < n.success_at
+),
+firsts as (
+    select check_id, min(at) as since_at, first(cause order by at, rank) as cause,
+        least(next_at, case when promise_end_at <= $as_of then promise_end_at end,
+            case when seen_end_at < $as_of then seen_end_at end) as until_at
+    from ended group by check_id, next_at, promise_at, promise_end_at, seen_at, seen_end_at
+)
+select check_id, since_at, until_at, cause from firsts
+where until_at is null or until_at > since_at
+order by check_id, since_at

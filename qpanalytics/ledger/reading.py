@@ -1,0 +1,318 @@
+"""The logical relations of a reading session: the ledger as it stood at `as_of`, over a window, for chosen checks.
+
+Stored facts are those after everything that was ever pinged. Seen from an earlier instant a few windows look otherwise:
+those whose runs were still under way then, and those after a check's last completion. These are derived again from the
+same statements; ticks after the stored horizon are made here. So nothing is written by a reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import duckdb
+import pyarrow as pa
+
+from qpanalytics.ledger import tables
+from qpanalytics.ledger.build import pauses
+from qpanalytics.ledger.versions import FOREVER_US, Version, chains, in_force
+from qpanalytics.ledger.windows import fixed_windows, trailing_windows
+
+#: How far back the questions look that are asked of the recent past: can ticks be told apart, how long are gaps.
+TRAILING = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a session shows: occurrences of [since, until) as known at as_of, of the checks in `check_ids`."""
+
+    as_of: datetime
+    since: datetime
+    until: datetime
+    check_ids: Sequence[int]
+    excuses: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+
+
+def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> dict[int, list[Version]]:
+    """Makes the temporary relations of `scope` on `con` and returns each check's versions.
+
+    `occurrences`, `runs`, `vouched`, `downs`, `telling`, `standing`, and underneath them `judged` (occurrences back to
+    the last success before the window) and `now_runs` (runs as they stood at as_of).
+    """
+    as_of_us = _us(scope.as_of)
+    promised = tables.promises(con, scope.check_ids)
+    paused = pauses(con, scope.check_ids)
+    spans = {c: chains(vs, paused.get(c, ())) if vs else [(-FOREVER_US, FOREVER_US)] for c, vs in promised.items()}
+    firsts = tables.first_pings(con, scope.check_ids)
+
+    _put(con, "kinds", _kinds(promised, spans, as_of_us))
+    _put(con, "begins", _begins(promised, firsts))
+    _put(con, "promised_spans", tables.spans_table(spans))
+    _put(con, "excuses", tables.spans_table(_merged(scope.check_ids, paused, scope.excuses)))
+    _run(con, "vouched", tables.sql_of("vouched"), as_of=scope.as_of)
+    _run(con, "seen_pings", _SEEN_PINGS, as_of=scope.as_of)
+    _run(con, "now_runs", _NOW_RUNS, as_of=scope.as_of)
+
+    tell_to = min(scope.as_of, scope.until)
+    tell_from = tell_to - TRAILING
+    _run(con, "reach", _REACH, least=min(scope.since, tell_from), since=scope.since, as_of=scope.as_of)
+    ahead, upcoming = _ahead(con, promised, spans, firsts, as_of_us)
+    _put(con, "ahead", ahead)
+    _put(con, "upcoming", upcoming)
+    _facts(con, scope.as_of)
+    _run(con, "judged", tables.sql_of("outcomes"), as_of=scope.as_of)
+    _run(con, "telling", tables.sql_of("telling"), tell_from=tell_from, tell_to=tell_to + timedelta(microseconds=1))
+    _run(con, "downs_ever", tables.sql_of("downs"), as_of=scope.as_of)
+    _run(con, "standing", tables.sql_of("status").replace("from downs ", "from downs_ever "), as_of=scope.as_of)
+    _run(con, "downs", _DOWNS, since=scope.since, until=scope.until)
+    _run(con, "occurrences", _OCCURRENCES, since=scope.since, until=scope.until)
+    _run(con, "runs", _RUNS, since=scope.since, until=scope.until, as_of=scope.as_of)
+    return promised
+
+
+_SEEN_PINGS = """
+select check_id, min(received_at) as first_ping_at, max(received_at) as last_ping_at
+from store.pings semi join kinds using (check_id) where received_at <= $as_of group by check_id
+"""
+_NOW_RUNS = """
+select check_id, run_id, started_at, seq, window_start_at, expected_at, own_limit_at,
+    case when completed_at <= $as_of then limit_at else own_limit_at end as limit_at,
+    case when completed_at <= $as_of then completed_at end as completed_at,
+    case when completed_at <= $as_of then duration_s end as duration_s,
+    case when completed_at <= $as_of then success end as success,
+    case when completed_at <= $as_of then exit_status end as exit_status,
+    case when abandoned_at <= $as_of then abandoned_at end as abandoned_at,
+    coalesce(completed_at > $as_of, false) as in_flight
+from store.runs semi join kinds using (check_id) where coalesce(started_at, completed_at) <= $as_of
+order by check_id, seq
+"""
+# Downs that began before the window are counted from the success before it, so facts reach back that far.
+_REACH = """
+select k.check_id, least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at
+from kinds k left join now_runs r on r.check_id = k.check_id and r.success and r.completed_at <= $since
+    and r.completed_at <= $as_of
+group by k.check_id
+"""
+_DOWNS = """
+select * from downs_ever where since_at < $until and (until_at is null or until_at > $since)
+order by check_id, since_at
+"""
+_OCCURRENCES = """
+select * from judged where expected_at >= $since and expected_at < $until order by check_id, expected_at, window_start_at
+"""
+_RUNS = """
+select check_id, run_id, started_at, completed_at, duration_s,
+    case when completed_at is not null then case when success then 'success' else 'fail' end
+        when abandoned_at is not null then 'abandoned' else 'open' end as result,
+    exit_status,
+    coalesce(case when completed_at is not null then completed_at > limit_at
+        when abandoned_at is not null then abandoned_at > limit_at else limit_at <= $as_of end, false) as overran,
+    expected_at, seq
+from now_runs
+where coalesce(completed_at, started_at) >= $since and coalesce(completed_at, started_at) < $until
+order by check_id, seq
+"""
+_VISIBLE = """
+select o.* from store.occurrences o join reach r using (check_id)
+where o.expected_at >= r.from_at
+    and case when o.closed_at is null then o.window_start_at <= $as_of else o.closed_at <= $as_of end
+"""
+# Runs of rolling schedules that had not completed by then lie where they started, not where they ended.
+_MOVED = """
+with places as (
+    select check_id, window_start_at, expected_at, end_at, deadline_at, max_runtime_s from visible
+    where closed_at is not null and window_start_at < end_at
+    union all
+    select check_id, window_start_at, expected_at, end_at, deadline_at, max_runtime_s from ahead where rolls
+)
+select r.check_id, r.seq, p.window_start_at, p.expected_at,
+    case when p.max_runtime_s is not null
+        then r.started_at + to_microseconds((p.max_runtime_s * 1e6)::bigint)
+        else greatest(p.deadline_at, p.end_at) end as limit_at
+from now_runs r
+join (select distinct check_id from kinds where rolls) k using (check_id)
+asof join places p on p.check_id = r.check_id and r.started_at >= p.window_start_at
+where (r.in_flight or (r.window_start_at is null and r.completed_at is null)) and r.started_at < p.end_at
+"""
+
+
+def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
+    """`facts`: stored rows that look the same at `as_of`, and the others derived again."""
+    _run(con, "visible", _VISIBLE, as_of=as_of)
+    _run(con, "moved", _MOVED)
+    con.execute(
+        """
+        create or replace temp table now_runs as
+        select r.* exclude (window_start_at, expected_at, limit_at, own_limit_at),
+            case when m.seq is not null then m.window_start_at
+                when r.in_flight and k.rolls and w.closed_at is not null then null
+                else r.window_start_at end as window_start_at,
+            case when m.seq is not null then m.expected_at
+                when r.in_flight and k.rolls and w.closed_at is not null then null
+                else r.expected_at end as expected_at,
+            coalesce(m.limit_at, r.limit_at) as limit_at, coalesce(m.limit_at, r.own_limit_at) as own_limit_at
+        from now_runs r
+        join kinds k using (check_id)
+        left join moved m using (check_id, seq)
+        left join (from store.occurrences where closed_at > $as_of) w
+            on w.check_id = r.check_id and w.window_start_at = r.window_start_at
+        order by r.check_id, r.seq
+        """,
+        {"as_of": as_of},
+    )
+    con.execute(
+        """
+        create or replace temp table windows as
+        select check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, closed_at
+        from visible v where v.last_event_at > $as_of
+            or (check_id, window_start_at) in (select (check_id, window_start_at) from moved)
+        union all
+        select check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, closed_at
+        from ahead
+        """,
+        {"as_of": as_of},
+    )
+    con.execute("create or replace temp table seen as from now_runs semi join windows using (check_id, window_start_at)")
+    con.execute(
+        f"""
+        create or replace temp table facts as
+        select * from visible anti join windows using (check_id, window_start_at)
+        union all by name ({tables.sql_of("facts")})
+        """
+    )
+
+
+def _ahead(
+    con: duckdb.DuckDBPyConnection,
+    promised: Mapping[int, Sequence[Version]],
+    spans: Mapping[int, Sequence[tuple[int, int]]],
+    firsts: Mapping[int, int | None],
+    as_of_us: int,
+) -> tuple[pa.Table, pa.Table]:
+    """Windows up to as_of that are not stored, and per check the next expected time after it."""
+    stored = con.execute(
+        "select l.check_id, epoch_us(l.horizon_at) from store.ledger l semi join kinds using (check_id)"
+    ).fetchall()
+    horizons = dict(stored)
+    reach = dict(con.execute("select check_id, epoch_us(greatest(from_at, '1900-01-01')) from reach").fetchall())
+    anchors = _anchors(con, spans)
+    parts: list[pa.Table] = []
+    coming: list[tuple[int, int, int]] = []
+    for check, versions in promised.items():
+        if firsts.get(check) is None:
+            since = reach[check]
+        else:
+            horizon = horizons.get(check)
+            since = FOREVER_US if horizon is None else max(horizon, reach[check])
+        nexts: list[int] = []
+        if since < FOREVER_US:
+            windows, _ = fixed_windows(versions, since, as_of_us)
+            parts.append(_with_rolls(tables.windows_table(check, versions, windows), rolls=False))
+        _, after = fixed_windows(versions, as_of_us + 1, as_of_us)
+        if after is not None:
+            nexts.append(after)
+        for number, (a, b) in enumerate(spans[check]):
+            anchor = anchors.get((check, number))
+            if anchor is not None and a <= as_of_us:
+                rolling, ahead = trailing_windows(versions, a, b, anchor, as_of_us)
+                parts.append(_with_rolls(tables.windows_table(check, versions, rolling), rolls=True))
+                if ahead is not None:
+                    nexts.append(ahead)
+        if nexts:
+            version = in_force(versions, min(nexts))
+            coming.append((check, min(nexts), min(nexts) + (0 if version is None else version.grace_us)))
+    empty = _with_rolls(tables.WINDOWS_SCHEMA.empty_table(), rolls=False)
+    upcoming = pa.table(
+        [
+            pa.array([c[0] for c in coming], type=pa.int32()),
+            tables.instants([c[1] for c in coming]),
+            tables.instants([c[2] for c in coming]),
+        ],
+        names=["check_id", "expected_at", "deadline_at"],
+    )
+    return pa.concat_tables([empty, *parts]), upcoming
+
+
+def _anchors(
+    con: duckdb.DuckDBPyConnection, spans: Mapping[int, Sequence[tuple[int, int]]]
+) -> dict[tuple[int, int], int]:
+    """The last completion within each chain of the rolling checks, by (check, place of the chain)."""
+    out: dict[tuple[int, int], int] = {}
+    rows = con.execute(
+        """
+        select s.check_id, epoch_us(s.since_at), epoch_us(max(r.completed_at))
+        from promised_spans s join kinds k on k.check_id = s.check_id and k.rolls
+        join now_runs r on r.check_id = s.check_id and r.completed_at >= s.since_at
+            and (s.until_at is null or r.completed_at < s.until_at)
+        group by all
+        """
+    ).fetchall()
+    for check, since, last in rows:
+        for number, (a, _) in enumerate(spans[check]):
+            if a == since:
+                out[check, number] = last
+    return out
+
+
+def _with_rolls(table: pa.Table, *, rolls: bool) -> pa.Table:
+    return table.append_column("rolls", pa.array([rolls] * table.num_rows, type=pa.bool_()))
+
+
+def _kinds(
+    promised: Mapping[int, Sequence[Version]], spans: Mapping[int, Sequence[tuple[int, int]]], as_of_us: int
+) -> pa.Table:
+    rows = []
+    for check, versions in promised.items():
+        begun = any(v.from_us <= as_of_us for v in versions)
+        held = any(a <= as_of_us < b for a, b in spans[check])
+        rows.append((check, any(v.kind == "interval" for v in versions), begun and not held))
+    return pa.table(
+        [
+            pa.array([r[0] for r in rows], type=pa.int32()),
+            pa.array([r[1] for r in rows], type=pa.bool_()),
+            pa.array([r[2] for r in rows], type=pa.bool_()),
+        ],
+        names=["check_id", "rolls", "paused"],
+    )
+
+
+def _begins(promised: Mapping[int, Sequence[Version]], firsts: Mapping[int, int | None]) -> pa.Table:
+    rows = []
+    for check, versions in promised.items():
+        stated = [v.stated_from_us for v in versions if v.stated_from_us is not None]
+        first = firsts.get(check)
+        rows.append((check, min(stated) if stated else FOREVER_US if first is None else first))
+    return pa.table(
+        [pa.array([r[0] for r in rows], type=pa.int32()), tables.instants([r[1] for r in rows])],
+        names=["check_id", "first_at"],
+    )
+
+
+def _merged(check_ids: Sequence[int], *sources: Mapping[int, Sequence[tuple[int, int]]]) -> dict[int, list[tuple[int, int]]]:
+    """The union of spans per check, sorted and disjoint."""
+    out: dict[int, list[tuple[int, int]]] = {}
+    for check in check_ids:
+        joined: list[tuple[int, int]] = []
+        for a, b in sorted(span for source in sources for span in source.get(check, ())):
+            if joined and a <= joined[-1][1]:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], b))
+            else:
+                joined.append((a, b))
+        if joined:
+            out[check] = joined
+    return out
+
+
+def _put(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    con.register("arriving", table)
+    con.execute(f"create or replace temp table {name} as from arriving")
+    con.unregister("arriving")
+
+
+def _run(con: duckdb.DuckDBPyConnection, name: str, select: str, **params: datetime) -> None:
+    con.execute(f"create or replace temp table {name} as {select}", params)
+
+
+def _us(at: datetime) -> int:
+    return round((at - datetime.fromtimestamp(0, at.tzinfo)) / timedelta(microseconds=1))

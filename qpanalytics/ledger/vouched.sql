@@ -1,0 +1,33 @@
+-- reads: store.fetches, store.fetch_checks, begins (check_id, first_at: first stated valid_from, else first ping).
+-- returns: vouched (check_id, since_at, until_at): merged, disjoint, up to $as_of.
+-- A check's earliest file vouches from where the check begins; later ones from their own first ping.
+with mine as (
+    select distinct b.check_id, b.first_at, f.feed
+    from begins b
+    join store.fetch_checks c using (check_id)
+    join store.fetches f using (fetch_id)
+    where b.first_at is not null
+),
+looked as (
+    select m.check_id, m.first_at, f.since_at, least(f.until_at, $as_of) as until_at,
+        row_number() over (partition by m.check_id order by f.since_at nulls first, f.fetch_id) as place
+    from mine m join store.fetches f using (feed) where f.until_at is not null
+),
+spans as (
+    select check_id, case when place = 1 then first_at else greatest(since_at, first_at) end as since_at, until_at
+    from looked
+),
+marked as (
+    select *, max(until_at) over (
+        partition by check_id order by since_at, until_at rows between unbounded preceding and 1 preceding
+    ) as reached_at
+    from spans where since_at <= until_at
+),
+numbered as (
+    select *, count(*) filter (where reached_at is null or since_at > reached_at) over (
+        partition by check_id order by since_at, until_at rows between unbounded preceding and current row
+    ) as island
+    from marked
+)
+select check_id, min(since_at) as since_at, max(until_at) as until_at
+from numbered group by check_id, island order by check_id, since_at
