@@ -1,0 +1,101 @@
+"""`Facts` as one self-contained HTML file, and as the fragment that a notebook shows.
+
+No script, no outside address, no id that differs between two makings: equal facts give equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from qpanalytics import spell
+from qpanalytics.report import evidence, palette, svg, wording
+from qpanalytics.report.model import Arrivals, CheckRow, Dots, Facts, Finding, Strip, Trend
+
+TEMPLATES = Path(__file__).parent / "templates"
+FRAGMENT_CHECKS = 10
+"""How many checks a fragment shows: with the findings above it fits a notebook's output without scrolling inside."""
+
+
+def page(facts: Facts) -> str:
+    """The digest as one HTML file: light and dark, phone and paper."""
+    return _environment().get_template("page.html.j2").render(facts=facts, style=_style("style.css"))
+
+
+def fragment(facts: Facts) -> str:
+    """The first screen of the digest for a notebook: headline, large numbers, seven findings, the worst ten checks.
+
+    Static, scoped under the class `qpa`; colours are light unless the notebook says that it is dark.
+    """
+    worst = replace(facts, rows=tuple(facts.all_rows[:FRAGMENT_CHECKS]), kept=())
+    left = facts.checks - worst.checks
+    template = _environment().get_template("fragment.html.j2")
+    return template.render(facts=facts, worst=worst, left=left, style=_style("fragment.css"))
+
+
+@cache
+def _style(name: str) -> Markup:
+    """A style sheet with the palette before and the classes of figures behind it; without line ends, to save bytes."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8") + (TEMPLATES / "marks.css").read_text(encoding="utf-8")
+    light, dark = palette.variables("light"), palette.variables("dark")
+    if name == "fragment.css":
+        hosts = ('[data-jp-theme-light="false"]', ".vscode-dark", '[data-theme="dark"]')
+        themes = f".qpa{{{light}}}{','.join(f'{host} .qpa' for host in hosts)}{{{dark}}}"
+    else:
+        # Only screens go dark: paper is white whatever the reader prefers.
+        themes = f".qpa{{{light}}}@media screen and (prefers-color-scheme:dark){{.qpa{{{dark}}}}}"
+    return Markup(themes + "".join(line.strip() for line in text.splitlines()))
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(shown=wording.shown, say=wording.say, plain=spell.plain)
+    words = (
+        "amount as_of cells_used change figure interval kept kind lead more parts rate schedule seen tally title "
+        "unjudged unseen verdict when"
+    )
+    made.globals.update({name: getattr(wording, name) for name in words.split()})
+    made.globals.update(
+        worded=wording.quantile,
+        needs_shown=wording.NEEDS_SHOWN,
+        strip=svg.strip,
+        sparkline=svg.sparkline,
+        mark=svg.mark,
+        word=palette.word,
+        picture=_picture,
+        chart=_chart,
+        caption=_caption,
+        days=_days,
+    )
+    return made
+
+
+def _picture(finding: Finding) -> Markup:
+    if isinstance(finding.picture, Strip):
+        return svg.strip(finding.picture)
+    return svg.sparkline(finding.picture, width=196) if isinstance(finding.picture, Trend) else Markup("")
+
+
+def _chart(of: Dots | Arrivals) -> Markup:
+    return evidence.dots(of) if isinstance(of, Dots) else evidence.arrivals(of)
+
+
+def _caption(of: Dots | Arrivals) -> str:
+    return of.caption if isinstance(of, Dots) else evidence.arrivals_caption(of)
+
+
+def _days(rows: Sequence[CheckRow]) -> int:
+    return max((len(row.strip.cells) for row in rows), default=0)
