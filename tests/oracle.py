@@ -80,7 +80,7 @@ def derive(
     pauses: Sequence[Span] = (),
     vouched: Sequence[Span] = (),
 ) -> Result:
-    """All runs and occurrences of one check as they stand at `as_of`. Pauses are [from, until), vouched [from, until]."""
+    """All runs and occurrences of one check at `as_of`. Pauses are [from, until), vouched spans [from, until]."""
     ledger = Ledger(pings, versions, as_of, pauses, vouched)
     runs = sorted(ledger.runs, key=lambda run: (run.belongs_at, run.order))
     windows = sorted(ledger.windows, key=lambda window: (window.expected_at, window.window_start_at))

@@ -68,7 +68,7 @@ def reigns(versions: Sequence[Version]) -> list[tuple[int, int, Version]]:
     ordered = sorted(versions, key=lambda version: BEGINNING if version.valid_from is None else version.valid_from)
     starts = [BEGINNING if version.valid_from is None else version.valid_from for version in ordered]
     ends = [FOREVER if version.valid_to is None else version.valid_to for version in ordered]
-    return [(s, min(e, n), v) for s, e, n, v in zip(starts, ends, [*starts[1:], FOREVER], ordered, strict=True)]
+    return [(s, min(e, n), v) for s, e, n, v in zip(starts, ends, [*starts, FOREVER][1:], ordered, strict=True)]
 
 
 def promises(versions: Sequence[Version], pings: Sequence[Ping]) -> list[Promise]:

@@ -254,8 +254,8 @@ STATUSES: list[Scenario] = [
         then("12:00:01", "up", "11:00 missed, 12:00 on_time", downs=[("11:10", "12:00")]),
     ),
     scenario(
-        # The server: down from 10:20:00, for it applies 600 s to the whole time since 10:00. For us a schedule holds from
-        # the moment it was set: 10:10 had never been a due time, 10:20 is the first, and it keeps its grace of 600 s.
+        # The server: down from 10:20:00, for it applies 600 s to the whole time since 10:00. For us a schedule holds
+        # from when it was set: 10:10 had never been a due time, 10:20 is the first, and it keeps its grace of 600 s.
         "S36 a change of schedule holds from when it was made and never lifts a down",
         DAY,
         "10:00 ok",
