@@ -165,7 +165,7 @@ class Browser:
         )
         tab.call(
             "Emulation.setEmulatedMedia",
-            media="print" if paper else "screen",
+            media="print" if paper else "",  # not "screen": that would be forced on printing too
             features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
         )
         self._events.clear()

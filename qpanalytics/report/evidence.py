@@ -125,8 +125,8 @@ def dots(of: Dots) -> Markup:
             middle = (start + end) / 2
             body.append(_label(middle, height - 5, level.label, "q-label"))
     if of.limit_s is not None and near:
-        height = svg.number(y.at(of.limit_s))
-        body.append(f'<path class="q-limit" d="M{svg.number(left)} {height}H{WIDE - RIGHT:g}"/>')
+        edge = svg.number(y.at(of.limit_s))
+        body.append(f'<path class="q-limit" d="M{svg.number(left)} {edge}H{WIDE - RIGHT:g}"/>')
         body.append(_text(left + 2, y.at(of.limit_s) - 4, of.limit_label, "q-limit-label"))
     elif of.limit_s is not None:
         body.append(_text(left + 2, TOP - 4, f"{of.limit_label}, far above", "q-limit-label"))

@@ -1,0 +1,130 @@
+"""`Facts` as text for a terminal or the plain part of a mail: the words and numbers of the page, strips as letters.
+
+Every name and sentence goes through `spell.plain`, so no name of a check can move the cursor or change the colours.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from qpanalytics import spell
+from qpanalytics.report import palette, wording
+from qpanalytics.report.model import CheckRow, Facts, Finding
+
+NAME_MOST = 32
+"""A longer name is cut in the table (it stands whole in the findings)."""
+
+
+def text(facts: Facts, width: int = 100) -> str:
+    """The digest as lines of at most `width` columns where words allow it; the table of checks may be wider."""
+    parts = [
+        [wording.verdict(facts), *_wrapped(_when(facts), width)],
+        *([*_wrapped(notice, width)] for notice in facts.notices),
+        _wrapped(wording.lead(facts), width),
+        _aligned([[fact.label, *wording.figure(fact, facts.window)] for fact in facts.figures], ""),
+        _findings("What needs you", facts.needs, width),
+        _findings("Getting better", facts.better, width),
+        _findings("Worth knowing", facts.notes, width),
+        _section("The evidence", [line for of in facts.evidence for line in _bullet(of.alt, width)]),
+        _checks(facts),
+        _section("What we could not see", [line for said in facts.unseen for line in _bullet(said, width)]),
+        [
+            *_wrapped(" ".join(facts.rules), width),
+            *_wrapped(f"As of {wording.as_of(facts.window)}{', ' if facts.made_by else ''}{facts.made_by}.", width),
+            *([f"The same numbers: {spell.plain(facts.command)}"] if facts.command else []),
+        ],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _when(facts: Facts) -> str:
+    window = facts.window
+    seen = ", ".join(said for said in (wording.seen(facts), wording.unseen(facts)) if said)
+    words = f"{wording.kind(window)}, {wording.when(window)}, times in {window.tz}."
+    return f"{words} {seen[:1].upper()}{seen[1:]}." if seen else words
+
+
+def _findings(heading: str, findings: Sequence[Finding], width: int) -> list[str]:
+    shown = findings[: wording.NEEDS_SHOWN]
+    margin = max((_columns(spell.plain(finding.label)) for finding in shown), default=0) + 4
+    lines = []
+    for finding in shown:
+        label = spell.plain(finding.label)
+        first, *others = _wrapped(finding.sentence, width - margin) or [""]
+        lines.append(f"  {label}{' ' * (margin - 2 - _columns(label))}{first}")
+        others += _wrapped(finding.detail, width - margin)
+        others += [spell.plain(finding.command)] if finding.command else []
+        lines += [" " * margin + line for line in others]
+    rest = wording.more(findings)
+    return _section(heading, [*lines, *([f"{' ' * margin}{rest}: qpa verdicts"] if rest else [])])
+
+
+def _checks(facts: Facts) -> list[str]:
+    if not facts.checks:
+        return []
+    lines = []
+    if facts.rows:
+        days = max(len(row.strip.cells) for row in facts.rows)
+        noun = facts.window.noun
+        heads = ["Check", f"Last {days} days", "Duration p95", "Grace now", f"Down this {noun}"]
+        table = [heads, *(_row(row) for row in facts.rows)]
+        # Rate and lateness are one column here: for some checks one phrase stands in place of both.
+        judged = _aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
+        instead = ["", *(wording.unjudged(row) for row in facts.rows)]
+        for cells, both, phrase in zip(table, judged, instead, strict=True):
+            cells.insert(2, phrase or both)
+        lines = _aligned(table)
+        used = {cell for row in facts.rows for cell in row.strip.cells}
+        key = [f"{palette.LETTERS[cell]} {palette.word(cell)}" for cell in palette.OUTCOMES if cell in used]
+        lines += ["", "  " + ", ".join([*key, "blank: no run expected"])]
+    if facts.kept:
+        lines.append(f"  {wording.kept(facts)}")
+    return _section("All checks, worst first" if facts.rows else "All checks", lines)
+
+
+def _row(row: CheckRow) -> list[str]:
+    name = spell.plain(row.check)
+    changed = wording.change(row.duration)
+    return [
+        name if len(name) <= NAME_MOST else f"{name[: NAME_MOST - 3]}...",
+        wording.letters(row.strip),
+        f"{wording.quantile(row.duration)} {changed}".strip(),
+        "n/a" if row.grace_s is None else wording.amount(row.grace_s),
+        "n/a" if row.tally.down_s is None else wording.amount(row.tally.down_s),
+    ]
+
+
+def _promise(row: CheckRow) -> tuple[str, str]:
+    return ("", "") if wording.unjudged(row) else (wording.rate(row), wording.quantile(row.lateness))
+
+
+def _section(heading: str, lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    return [heading, *found] if found else []
+
+
+def _bullet(said: str, width: int) -> list[str]:
+    return ["  " + line for line in _wrapped(said, width - 2)]
+
+
+def _wrapped(said: str, width: int) -> list[str]:
+    return textwrap.wrap(spell.plain(said), width, break_on_hyphens=False)
+
+
+def _aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Columns two spaces apart, as wide as their widest cell; the last is not padded."""
+    widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = (
+        indent + "  ".join(cell + " " * (wide - _columns(cell)) for cell, wide in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return [line.rstrip() for line in lines]
+
+
+def _columns(said: str) -> int:
+    """How many columns of a terminal a text takes: wide letters and most emoji two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in said
+    )
