@@ -1,0 +1,81 @@
+"""How much of the window was observed, so that nothing could have been overlooked, and where the holes are."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from qpanalytics.analysis import reading
+from qpanalytics.analysis.reading import Reading, Row
+from qpanalytics.analysis.success import coverage as share
+from qpanalytics.words import Columns
+
+COLUMNS = Columns(
+    source="name of the source",
+    check="name of the check",
+    since_at="start of the window, or where the check began if that is later; NaT where the check began after it",
+    until_at="end of the window, or as_of if that is sooner",
+    coverage="share of it that is vouched for, 0 to 1; NaN with why",
+    lost="pings that the source numbered and that never reached us; NULL where it numbers nothing",
+    why="what was not seen, and the reason for each NaN or NULL, else empty",
+)
+
+GAP_COLUMNS = Columns(
+    source="name of the source",
+    check="name of the check",
+    since_at="start of the stretch, not before the window",
+    until_at="end of the stretch, not after the window or as_of",
+    why="where it lies: before the first data, after the last, or between two files or fetches",
+)
+
+
+def coverage(history: Reading) -> pd.DataFrame:
+    """How much of the window was observed, per check.
+
+    One row per check, by name. Time is covered where a file or a fetch vouches for it: every ping of it would be
+    there. What is not covered counts neither for nor against a check: its expected runs are `unknown`, and a rate over
+    the rest says nothing about them. A check is asked only from where it began (its first `valid_from`, else its first
+    ping), so a new one does not look unobserved. `lost` counts gaps in the source's own numbering; most sources number
+    nothing, and then a hole that nobody fetched is the only one to be known.
+    """
+    with history.session():
+        table = history.sql("coverage")
+        holes = history.sql("gaps")
+    rows: list[Row] = table.select(["check_id", "check_name", "source", "window_us", "vouched_us", "lost"]).to_pylist()
+    unseen: dict[int, list[str]] = {}
+    for gap in holes.select(["check_id", "why"]).to_pylist():
+        unseen.setdefault(gap["check_id"], []).append(gap["why"])
+    return reading.frame(
+        COLUMNS,
+        {
+            "source": reading.texts(row["source"] for row in rows),
+            "check": reading.texts(row["check_name"] for row in rows),
+            "since_at": reading.times(table, "since_at"),
+            "until_at": reading.times(table, "until_at"),
+            "coverage": share(rows),
+            "lost": reading.known_counts(row["lost"] for row in rows),
+            "why": reading.texts(_why(row, unseen.get(row["check_id"], [])) for row in rows),
+        },
+    )
+
+
+def gaps(history: Reading) -> pd.DataFrame:
+    """The stretches of the window that nobody observed: one row per check and stretch, by name, then by time."""
+    table = history.sql("gaps")
+    return reading.frame(
+        GAP_COLUMNS,
+        {
+            "source": reading.texts(table.column("source").to_pylist()),
+            "check": reading.texts(table.column("check_name").to_pylist()),
+            "since_at": reading.times(table, "since_at"),
+            "until_at": reading.times(table, "until_at"),
+            "why": reading.texts(table.column("why").to_pylist()),
+        },
+    )
+
+
+def _why(row: Row, unseen: list[str]) -> str:
+    return reading.joined(
+        "" if row["window_us"] else "the check began after this window",
+        f"not seen: {', '.join(dict.fromkeys(unseen))}" if unseen else "",
+        "this source does not number its pings" if row["lost"] is None else "",
+    )
