@@ -131,7 +131,7 @@ class History:
         known = {"since": self.since, "until": self.until, "as_of": self.as_of, **params}
         wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", text)))
         with self.session() as con:
-            return con.execute(text, {k: v for k, v in known.items() if k in wanted}).to_arrow_table()
+            return con.sql(text, params={k: v for k, v in known.items() if k in wanted}).to_arrow_table()
 
     def frame(self, name: str) -> pd.DataFrame:
         """One of the public frames, as declared in `qpanalytics.analysis.frames`."""
@@ -202,7 +202,7 @@ class History:
         return [
             span
             for m in self.maintenance
-            if m.applies(row[1], tags)
+            if m.covers(row[1], tags)
             for span in m.spans(since_us, as_of_us + _us_of(timedelta(days=40)))
         ]
 

@@ -14,6 +14,9 @@ from qpanalytics.ledger.build import build
 if TYPE_CHECKING:
     from qpanalytics.settings import CheckEntry
 
+#: The source of checks that only `qpa.toml` describes, until a source shows them.
+CONFIG = "config"
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -53,7 +56,7 @@ def take(
     entries = list(entries)
     taken = Taken()
     before = _count(con, "select count(*) from store.checks")
-    _name_checks(con, source, [e.check for e in entries], tried_at)
+    name_checks(con, source, [e.check for e in entries], tried_at)
     taken.new_checks = _count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
@@ -94,9 +97,11 @@ def restate(
 def _restate_one(con: duckdb.DuckDBPyConnection, check_id: int, entry: CheckEntry, origin: str) -> bool:
     if entry.name:
         con.execute("update store.checks set name = ? where check_id = ?", [entry.name, check_id])
+    tz = entry.tz if entry.schedule is not None or entry.given("tz") else None
+    severity = None if entry.severity is None else str(entry.severity)
     said = (
-        entry.valid_from, entry.valid_to, entry.schedule, entry.tz, entry.grace_s, entry.early_s,
-        entry.max_runtime_s, entry.severity, list(entry.tags or ()),
+        entry.valid_from, entry.valid_to, entry.schedule, tz, entry.grace_s, entry.early_s,
+        entry.max_runtime_s, severity, list(entry.tags),
     )  # fmt: skip
     present = con.execute(
         """
@@ -122,12 +127,21 @@ def _us(at: datetime | None) -> int | None:
     return (whole.days * 86400 + whole.seconds) * 1_000_000 + whole.microseconds
 
 
-def _name_checks(con: duckdb.DuckDBPyConnection, source: str, names: Iterable[str], tried_at: datetime) -> None:
+def name_checks(con: duckdb.DuckDBPyConnection, source: str, names: Iterable[str], tried_at: datetime) -> None:
     """Gives each check that is new its id and its public name, which never changes afterwards."""
     con.execute("create or replace temp table named (key varchar)")
     unique = list(dict.fromkeys(names))
     if unique:
         con.execute("insert into named select unnest(?)", [unique])
+    # A check that so far only the configuration knew belongs to the first source that shows it.
+    con.execute(
+        """
+        update store.checks set source = $source where source = $config
+            and key in (select key from named union select check_name from staged_pings)
+            and key not in (select key from store.checks where source = $source)
+        """,
+        {"source": source, "config": CONFIG},
+    )
     fresh = con.execute(
         """
         select key from (select key from named union select check_name from staged_pings)

@@ -6,14 +6,14 @@ with successes as (
     select check_id, completed_at as success_at from now_runs where success
 ),
 unkept as (
-    select j.check_id, j.deadline_at as at, j.window_start_at, s.success_at
+    select j.check_id, j.deadline_at as event_at, j.window_start_at, j.anchored, s.success_at
     from judged j
     asof left join successes s on s.check_id = j.check_id and j.deadline_at >= s.success_at
     where j.deadline_at <= $as_of and not j.excused and j.vouched
 ),
 events as (
-    select check_id, at, 'missed' as cause, 2 as rank from unkept
-    where (success_at is null or success_at < window_start_at)
+    select check_id, event_at, 'missed' as cause, 2 as rank from unkept
+    where (success_at is null or success_at < window_start_at or (anchored and success_at = window_start_at))
         and check_id not in (select t.check_id from telling t where t.cannot_tell)
     union all
     select check_id, completed_at, 'failed', 0 from now_runs r where completed_at is not null and not success
@@ -35,17 +35,17 @@ events as (
 placed as (
     select e.*, p.since_at as promise_at, p.until_at as promise_end_at, v.since_at as seen_at, v.until_at as seen_end_at
     from events e
-    asof join promised_spans p on p.check_id = e.check_id and e.at >= p.since_at
-    asof left join vouched v on v.check_id = e.check_id and e.at >= v.since_at
-    where p.until_at is null or e.at < p.until_at
+    asof join promised_spans p on p.check_id = e.check_id and e.event_at >= p.since_at
+    asof left join vouched v on v.check_id = e.check_id and e.event_at >= v.since_at
+    where p.until_at is null or e.event_at < p.until_at
 ),
 ended as (
     select p.*, n.success_at as next_at
-    from (from placed where seen_end_at is not null and at <= seen_end_at) p
-    asof left join successes n on n.check_id = p.check_id and p.at < n.success_at
+    from (from placed where seen_end_at is not null and event_at <= seen_end_at) p
+    asof left join successes n on n.check_id = p.check_id and p.event_at < n.success_at
 ),
 firsts as (
-    select check_id, min(at) as since_at, first(cause order by at, rank) as cause,
+    select check_id, min(event_at) as since_at, first(cause order by event_at, rank) as cause,
         least(next_at, case when promise_end_at <= $as_of then promise_end_at end,
             case when seen_end_at < $as_of then seen_end_at end) as until_at
     from ended group by check_id, next_at, promise_at, promise_end_at, seen_at, seen_end_at

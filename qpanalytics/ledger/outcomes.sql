@@ -28,5 +28,5 @@ select check_id, version, expected_at, window_start_at, end_at, deadline_at,
         then failure_started_at else coalesce(open_started_at, abandoned_started_at) end) - expected_at) / 1e6
         as start_delay_s,
     case when success_at is not null then success_duration_s else failure_duration_s end as duration_s,
-    attempts, failures, extra, vouched, excused, gap_s
+    attempts, failures, extra, vouched, excused, anchored, gap_s
 from judged

@@ -76,7 +76,7 @@ select check_id, min(received_at) as first_ping_at, max(received_at) as last_pin
 from store.pings semi join kinds using (check_id) where received_at <= $as_of group by check_id
 """
 _NOW_RUNS = """
-select check_id, run_id, started_at, seq, window_start_at, expected_at, own_limit_at,
+select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,
     case when completed_at <= $as_of then limit_at else own_limit_at end as limit_at,
     case when completed_at <= $as_of then completed_at end as completed_at,
     case when completed_at <= $as_of then duration_s end as duration_s,
@@ -121,63 +121,67 @@ where o.expected_at >= r.from_at
 # Runs of rolling schedules that had not completed by then lie where they started, not where they ended.
 _MOVED = """
 with places as (
-    select check_id, window_start_at, expected_at, end_at, deadline_at, max_runtime_s from visible
+    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s from visible
     where closed_at is not null and window_start_at < end_at
     union all
-    select check_id, window_start_at, expected_at, end_at, deadline_at, max_runtime_s from ahead where rolls
+    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s from ahead where rolls
 )
-select r.check_id, r.seq, p.window_start_at, p.expected_at,
-    case when p.max_runtime_s is not null
-        then r.started_at + to_microseconds((p.max_runtime_s * 1e6)::bigint)
+select r.check_id, r.seq, p.version, p.expected_at,
+    case when p.max_runtime_s is not null then r.started_at + to_microseconds((p.max_runtime_s * 1e6)::bigint)
         else greatest(p.deadline_at, p.end_at) end as limit_at
-from now_runs r
-join (select distinct check_id from kinds where rolls) k using (check_id)
+from adrift r
 asof join places p on p.check_id = r.check_id and r.started_at >= p.window_start_at
-where (r.in_flight or (r.window_start_at is null and r.completed_at is null)) and r.started_at < p.end_at
+where r.started_at < p.end_at
 """
+# In flight towards a rolling window that was not there yet, or never ended and after the last stored window.
+_ADRIFT = """
+select r.check_id, r.seq, r.started_at, r.in_flight
+from now_runs r
+join kinds k on k.check_id = r.check_id and k.rolls
+left join (from store.occurrences where closed_at > $as_of) w
+    on w.check_id = r.check_id and w.version = r.version and w.expected_at = r.expected_at
+where (r.in_flight and (w.check_id is not null or r.expected_at is null))
+    or (r.expected_at is null and r.completed_at is null)
+    or (r.completed_at is null and w.check_id is not null)
+"""
+_WINDOW = """check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, anchored, closed_at"""
 
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
     """`facts`: stored rows that look the same at `as_of`, and the others derived again."""
     _run(con, "visible", _VISIBLE, as_of=as_of)
+    _run(con, "adrift", _ADRIFT, as_of=as_of)
     _run(con, "moved", _MOVED)
     con.execute(
         """
         create or replace temp table now_runs as
-        select r.* exclude (window_start_at, expected_at, limit_at, own_limit_at),
-            case when m.seq is not null then m.window_start_at
-                when r.in_flight and k.rolls and w.closed_at is not null then null
-                else r.window_start_at end as window_start_at,
-            case when m.seq is not null then m.expected_at
-                when r.in_flight and k.rolls and w.closed_at is not null then null
-                else r.expected_at end as expected_at,
+        select r.* exclude (version, expected_at, limit_at, own_limit_at),
+            case when a.seq is null then r.version else m.version end as version,
+            case when a.seq is null then r.expected_at else m.expected_at end as expected_at,
             coalesce(m.limit_at, r.limit_at) as limit_at, coalesce(m.limit_at, r.own_limit_at) as own_limit_at
         from now_runs r
-        join kinds k using (check_id)
+        left join adrift a using (check_id, seq)
         left join moved m using (check_id, seq)
-        left join (from store.occurrences where closed_at > $as_of) w
-            on w.check_id = r.check_id and w.window_start_at = r.window_start_at
         order by r.check_id, r.seq
-        """,
+        """
+    )
+    con.execute(
+        f"""
+        create or replace temp table windows as
+        select {_WINDOW} from visible v where v.last_event_at > $as_of
+            or (check_id, version, expected_at) in (select (check_id, version, expected_at) from moved)
+        union all
+        select {_WINDOW} from ahead
+        """,  # noqa: S608 - a list of columns
         {"as_of": as_of},
     )
     con.execute(
-        """
-        create or replace temp table windows as
-        select check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, closed_at
-        from visible v where v.last_event_at > $as_of
-            or (check_id, window_start_at) in (select (check_id, window_start_at) from moved)
-        union all
-        select check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, closed_at
-        from ahead
-        """,
-        {"as_of": as_of},
+        "create or replace temp table seen as from now_runs semi join windows using (check_id, version, expected_at)"
     )
-    con.execute("create or replace temp table seen as from now_runs semi join windows using (check_id, window_start_at)")
     con.execute(
         f"""
         create or replace temp table facts as
-        select * from visible anti join windows using (check_id, window_start_at)
+        select * from visible anti join windows using (check_id, version, expected_at)
         union all by name ({tables.sql_of("facts")})
         """
     )

@@ -9,7 +9,8 @@ due as (
     select j.check_id, min(j.expected_at) as expected_at, arg_min(j.deadline_at, (j.expected_at, j.deadline_at)) as deadline_at
     from judged j left join activity a using (check_id)
     where j.expected_at <= $as_of and $as_of < j.deadline_at and not j.excused
-        and (a.success_at is null or a.success_at < j.window_start_at)
+        and (a.success_at is null or a.success_at < j.window_start_at
+            or (j.anchored and a.success_at = j.window_start_at))
     group by j.check_id
 ),
 down as (

@@ -26,6 +26,7 @@ WINDOWS_SCHEMA = pa.schema(
         ("deadline_at", _INSTANT),
         ("gap_s", pa.float64()),
         ("max_runtime_s", pa.float64()),
+        ("anchored", pa.bool_()),
         ("closed_at", _INSTANT),
         ("settles_at", _INSTANT),
     ]
@@ -66,6 +67,7 @@ def windows_table(check_id: int, versions: Sequence[Version], windows: Windows) 
             instants(c["expected"] + (grace[index] if n else 0)),
             pa.array(c["gap"] / 1e6, mask=c["gap"] == 0),
             pa.array(max_runtime, mask=np.isnan(max_runtime)),
+            pa.array(c["anchored"] == 1),
             instants(c["closed"]),
             instants(c["settles"]),
         ],
@@ -105,14 +107,14 @@ def promises(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None = N
     """The effective versions of each check (of all, without `check_ids`); a check without any has an empty list."""
     chosen = "" if check_ids is None else "where c.check_id in (select unnest($ids))"
     params: dict[str, Any] = {} if check_ids is None else {"ids": list(check_ids)}
-    stated = con.execute(
+    stated = con.sql(
         f"""
         select c.check_id, v.origin, epoch_us(v.valid_from) as valid_from_us, epoch_us(v.valid_to) as valid_to_us,
             v.schedule, v.tz, v.grace_s, v.early_s, v.max_runtime_s, v.severity, v.tags
         from store.checks c join store.versions v using (check_id) {chosen}
         order by c.check_id, v.origin desc, v.valid_from nulls first
         """,  # noqa: S608 - `chosen` is one of two constants
-        params,
+        params=params,
     ).to_arrow_table()
     rows: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in stated.to_pylist():

@@ -1,20 +1,22 @@
 -- reads: store.fetches, store.fetch_checks, begins (check_id, first_at: first stated valid_from, else first ping).
 -- returns: vouched (check_id, since_at, until_at): merged, disjoint, up to $as_of.
--- A check's earliest file vouches from where the check begins; later ones from their own first ping.
+-- A check's earliest file vouches from where the check begins; later ones from their own first ping. Other looks vouch
+-- for the span that they state.
 with mine as (
     select distinct b.check_id, b.first_at, f.feed
     from begins b
     join store.fetch_checks c using (check_id)
     join store.fetches f using (fetch_id)
-    where b.first_at is not null
 ),
 looked as (
-    select m.check_id, m.first_at, f.since_at, least(f.until_at, $as_of) as until_at,
+    select m.check_id, m.first_at, f.kind, f.since_at, least(f.until_at, $as_of) as until_at,
         row_number() over (partition by m.check_id order by f.since_at nulls first, f.fetch_id) as place
-    from mine m join store.fetches f using (feed) where f.until_at is not null
+    from mine m join store.fetches f using (feed)
+    where f.until_at is not null and (m.first_at is not null or f.kind <> 'file')
 ),
 spans as (
-    select check_id, case when place = 1 then first_at else greatest(since_at, first_at) end as since_at, until_at
+    select check_id, case when kind <> 'file' then since_at when place = 1 then first_at
+        else greatest(since_at, first_at) end as since_at, until_at
     from looked
 ),
 marked as (

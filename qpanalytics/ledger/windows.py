@@ -24,13 +24,18 @@ EARLY_MOST_US = 10_000_000
 
 @dataclass
 class Windows:
-    """Windows of one check, a column each. `closed_us`: when an interval's window closed, else FOREVER_US."""
+    """Windows of one check, a column each.
+
+    `closed`: the completion that ended an interval's gap, else FOREVER_US; `settles`: the completion that settles the
+    window. `anchored` is 1 where a window begins with the completion before, which is not its own.
+    """
 
     version: list[Instants] = field(default_factory=list)
     expected: list[Instants] = field(default_factory=list)
     start: list[Instants] = field(default_factory=list)
     end: list[Instants] = field(default_factory=list)
     gap: list[Instants] = field(default_factory=list)
+    anchored: list[Instants] = field(default_factory=list)
     closed: list[Instants] = field(default_factory=list)
     settles: list[Instants] = field(default_factory=list)
 
@@ -41,6 +46,7 @@ class Windows:
         start: Instants,
         end: Instants,
         gap: Instants,
+        anchored: Instants | None = None,
         closed: Instants | None = None,
         settles: Instants | None = None,
     ) -> None:
@@ -51,6 +57,7 @@ class Windows:
         self.start.append(start)
         self.end.append(end)
         self.gap.append(gap)
+        self.anchored.append(np.zeros(len(expected), dtype=np.int64) if anchored is None else anchored)
         self.closed.append(never if closed is None else closed)
         self.settles.append(never if settles is None else settles)
 
@@ -92,7 +99,8 @@ def fixed_windows(versions: Sequence[Version], since_us: int, upto_us: int) -> t
             if len(left):
                 horizon = int(left[0]) if horizon is None else min(horizon, int(left[0]))
         if horizon is None:
-            come = schedule.after(max(version.from_us - 1, since_us - 1, int(ticks[-1]) if len(ticks) else since_us - 1))
+            reached = int(ticks[-1]) if len(ticks) else since_us - 1
+            come = schedule.after(max(version.from_us - 1, since_us - 1, reached))
             if come is not None and come < version.to_us:
                 horizon = come
     return out, horizon
@@ -127,7 +135,7 @@ def interval_windows(
 def trailing_windows(
     versions: Sequence[Version], since: int, until: int, anchor: int, as_of_us: int
 ) -> tuple[Windows, int | None]:
-    """Windows after the last completion `anchor` of a chain [since, until): those due by `as_of_us`, and the next due."""
+    """Windows after the last completion `anchor` of a chain [since, until): those due by `as_of_us`; and the next due."""
     out = Windows()
     ahead: int | None = None
     previous: int | None = None
@@ -140,8 +148,9 @@ def trailing_windows(
         if len(ticks):
             start = ticks.copy()
             if previous is None:
-                start[0] = anchor + 1
-            out.add(s.version, ticks, start, ticks + s.period, np.full(len(ticks), s.period, dtype=np.int64))
+                start[0] = anchor
+            anchored = (start < ticks).astype(np.int64)
+            out.add(s.version, ticks, start, ticks + s.period, np.full(len(ticks), s.period, dtype=np.int64), anchored)
             previous = int(ticks[-1])
         come = anchor + s.period * max(first, last + 1)
         if ahead is None and max(as_of_us, s.since - 1) < come < s.until:
@@ -185,9 +194,10 @@ def _gaps_within(out: Windows, s: _Segment, anchors: Instants, closers: Instants
     out.add(
         s.version,
         expected,
-        np.where(k == 1, anchor + 1, expected),
+        np.where(k == 1, anchor, expected),
         np.where(last, closer, expected + s.period),
         np.full(len(k), s.period, dtype=np.int64),
+        anchored=(k == 1).astype(np.int64),
         closed=closer,
         settles=np.where(last, closer, FOREVER_US),
     )
@@ -210,9 +220,10 @@ def _gap_across(out: Windows, segments: Sequence[_Segment], a: int, c: int) -> N
         out.add(
             s.version,
             np.array([tick]),
-            np.array([a + 1 if i == 0 else tick]),
+            np.array([a if i == 0 else tick]),
             np.array([c if final else ticks[i + 1][0]]),
             np.array([s.period]),
+            anchored=np.array([int(i == 0)]),
             closed=np.array([c]),
             settles=np.array([c if final and closing.period else FOREVER_US]),
         )

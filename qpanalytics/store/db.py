@@ -144,15 +144,17 @@ class Store:
     def _version(self, con: duckdb.DuckDBPyConnection) -> int:
         """The schema's version; 0 for an empty file. Refuses a newer one and a DuckDB file that is not ours."""
         try:
-            row = con.execute("select max(version) from store.meta").fetchone()
-        except duckdb.CatalogException:
-            row = None
-            if con.execute("select count(*) from duckdb_tables() where not internal").fetchone() != (0,):
-                raise StoreError(
-                    f"{self.name} is a DuckDB file of something else, not a qpanalytics store. Name another with --db."
-                ) from None
+            names = con.execute(
+                "select schema_name || '.' || table_name from duckdb_tables() where not internal and not temporary"
+            ).fetchall()
+            ours = ("store.meta",) in names
+            row = con.execute("select max(version) from store.meta").fetchone() if ours else None
         except duckdb.Error as error:
             raise self._unopened(error, read_only=True) from None
+        if names and not ours:
+            raise StoreError(
+                f"{self.name} is a DuckDB file of something else, not a qpanalytics store. Name another with --db."
+            )
         version = int(row[0]) if row and row[0] is not None else 0
         if version > len(migrations()):
             raise StoreError(
@@ -162,7 +164,8 @@ class Store:
         return version
 
     def _migrate(self, con: duckdb.DuckDBPyConnection) -> None:
-        for number, text in enumerate(migrations()[self._version(con) :], start=self._version(con) + 1):
+        version = self._version(con)
+        for number, text in enumerate(migrations()[version:], start=version + 1):
             con.execute(text)
             con.execute("update store.meta set version = ?", [number])
 

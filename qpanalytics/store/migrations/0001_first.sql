@@ -32,17 +32,18 @@ create table store.pings (
 );
 create table store.pauses (check_id integer not null, since_at timestamptz not null, until_at timestamptz, why varchar);
 
--- The ledger: derived from the tables above, per check, by qpanalytics/ledger.
+-- The ledger: derived from the tables above, per check, by qpanalytics/ledger. (check_id, version, expected_at) names an
+-- occurrence; version is the place of the promise among those of its check.
 create table store.runs (
     check_id integer not null, run_id varchar, started_at timestamptz, completed_at timestamptz, duration_s double,
     success boolean, exit_status smallint, abandoned_at timestamptz,
-    window_start_at timestamptz, expected_at timestamptz, limit_at timestamptz, own_limit_at timestamptz,
+    version integer, expected_at timestamptz, limit_at timestamptz, own_limit_at timestamptz,
     seq bigint not null
 );
 create table store.occurrences (
     check_id integer not null, version integer not null, expected_at timestamptz not null,
     window_start_at timestamptz not null, end_at timestamptz, deadline_at timestamptz not null, gap_s double,
-    max_runtime_s double,
+    max_runtime_s double, anchored boolean not null,
     closed_at timestamptz, success_at timestamptz, success_started_at timestamptz, success_duration_s double,
     failure_at timestamptz, failure_started_at timestamptz, failure_duration_s double,
     open_started_at timestamptz, open_limit_at timestamptz, abandoned_started_at timestamptz,

@@ -1,0 +1,53 @@
+"""qpanalytics: how background jobs are really doing.
+
+    >>> import qpanalytics as qpa
+    >>> h = qpa.demo()
+    >>> qpa.success(h)[["check", "n", "rate", "rate_lo", "rate_hi"]]
+
+Names are looked up when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Public name -> the module that holds it under the same name.
+_PLACES = {
+    "History": "qpanalytics.history",
+    "QpaError": "qpanalytics.errors",
+    "coverage": "qpanalytics.analysis.coverage",
+    "demo": "qpanalytics.load",
+    "durations": "qpanalytics.analysis.durations",
+    "lateness": "qpanalytics.analysis.lateness",
+    "load": "qpanalytics.load",
+    "report": "qpanalytics.report",
+    "success": "qpanalytics.analysis.success",
+    "verdicts": "qpanalytics.verdict",
+}
+
+if TYPE_CHECKING:
+    from qpanalytics.analysis.coverage import coverage as coverage
+    from qpanalytics.analysis.durations import durations as durations
+    from qpanalytics.analysis.lateness import lateness as lateness
+    from qpanalytics.analysis.success import success as success
+    from qpanalytics.errors import QpaError as QpaError
+    from qpanalytics.history import History as History
+    from qpanalytics.load import demo as demo
+    from qpanalytics.load import load as load
+    from qpanalytics.report import report as report
+    from qpanalytics.verdict import verdicts as verdicts
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'qpanalytics' has no attribute {name!r}")
+    found = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

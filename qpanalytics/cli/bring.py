@@ -1,0 +1,125 @@
+"""`qpa import`: ping files and check files into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from qpanalytics.cli.options import Asked, Config, Db, instant, now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from qpanalytics.collect.intake import Taken
+    from qpanalytics.settings import Settings
+    from qpanalytics.store.db import Store
+
+#: The source of files that are given no other name.
+FILES = "files"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("import")(import_)
+
+
+def import_(
+    files: Annotated[Optional[list[str]], typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet.")] = None,
+    checks: Annotated[Optional[list[Path]], typer.Option("--checks", help="Check file (CSV or TOML).")] = None,
+    source: Annotated[str, typer.Option("--source", help="Name of the system they come from.")] = FILES,
+    covers_until: Annotated[
+        Optional[str], typer.Option("--covers-until", help="Nothing was missed up to here: an instant, or now.")
+    ] = None,
+    mapping: Annotated[
+        Optional[list[str]], typer.Option("--map", help="theirs=ours: take column theirs as ours; repeatable.")
+    ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out, and count them.")] = False,
+    db: Db = None,
+    config: Config = None,
+) -> None:
+    """Take ping files and check files into the store; taking a file twice adds nothing."""
+    from qpanalytics.errors import UsageError
+
+    if not files and not checks:
+        raise UsageError("nothing to import: name ping files, or a check file with --checks")
+    if not source.strip() or len(source) > 100:
+        raise UsageError("--source: a name of 1 to 100 characters is needed")
+    asked = Asked(db=db, config=config)
+    settings = asked.settings()
+    clock = now()
+    until = instant("--covers-until", covers_until, clock)
+    if until is not None and until > clock:
+        raise UsageError(f"--covers-until {covers_until} lies in the future; nothing can have been seen there")
+    bring(
+        asked.store(settings), settings, files or [], checks or [], source=source, covers_until=until,
+        mapping=_pairs(mapping or []), skip_bad=skip_bad, clock=clock,
+    )  # fmt: skip
+
+
+def bring(
+    store: Store,
+    settings: Settings,
+    files: Sequence[str | Path],
+    checks: Sequence[Path],
+    *,
+    source: str,
+    covers_until: datetime | None,
+    clock: datetime,
+    mapping: dict[str, str] | None = None,
+    skip_bad: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Reads, checks and takes the files in one transaction, and says what was taken."""
+    from qpanalytics.cli.progress import progress
+    from qpanalytics.collect.configured import apply
+    from qpanalytics.collect.intake import Looked, take
+    from qpanalytics.sources import checkfiles
+    from qpanalytics.sources import files as pingfiles
+
+    entries = [entry for path in checks for entry in checkfiles.read_checks(path)]
+    with store.write() as con, progress("deriving the ledger", quiet=quiet) as step:
+        staged = pingfiles.read_pings(con, files, mapping=mapping or {}, skip_bad=skip_bad)
+        for warning in staged.warnings:
+            typer.echo(f"qpa: {warning}", err=True)
+        taken = take(
+            con,
+            source=source,
+            looks=[Looked(str(f.path), f.digest, f.skipped) for f in staged.files],
+            entries=entries,
+            covers_until=covers_until,
+            tried_at=clock,
+            progress=step,
+        )
+        apply(con, settings, now=clock)
+    if not quiet:
+        _say(store, staged.files, taken, len(entries))
+
+
+def _say(store: Store, files: Sequence[object], taken: Taken, entries: int) -> None:
+    from qpanalytics import spell
+
+    for file, rows, added in zip(files, taken.rows, taken.added, strict=True):
+        skipped = getattr(file, "skipped", 0)
+        left = f", {spell.number(skipped)} bad left out" if skipped else ""
+        typer.echo(
+            f"{spell.plain(str(getattr(file, 'path', '')))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}"
+        )
+    if entries:
+        typer.echo(f"{spell.plural(entries, 'promise')} read; {spell.plural(taken.new_checks, 'check')} new")
+    typer.echo(f"{store.name}: {spell.plural(taken.touched, 'check')} derived. Next: qpa checks, qpa report --weekly")
+
+
+def _pairs(mapping: Sequence[str]) -> dict[str, str]:
+    from qpanalytics import spell
+    from qpanalytics.errors import UsageError
+
+    out: dict[str, str] = {}
+    for pair in mapping:
+        theirs, found, ours = pair.rpartition("=")
+        if not found or not theirs or not ours:
+            raise UsageError(f"--map {spell.quoted(pair)} is not theirs=ours; for example --map time=received_at")
+        out[theirs] = ours
+    return out

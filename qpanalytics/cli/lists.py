@@ -1,0 +1,127 @@
+"""The verbs that print one table: `checks`, `runs`, `occurrences`, `coverage`, `success`, `lateness`, ..."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from qpanalytics.cli.options import (
+    AsOf, Asked, Check, Config, Db, Format, Shape, Since, Source, Tag, Tz, Until, opened,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: More rows than a terminal helps with; csv and json always hold all.
+MOST_ROWS = 200
+
+FailOn = Annotated[
+    Optional[list[str]], typer.Option("--fail-on", help="Exit with 1 if a check has this status; repeatable.")
+]
+By = Annotated[str, typer.Option("--by", help="check, tag, source, hour or weekday (in the check's own zone).")]
+Before = Annotated[bool, typer.Option("--against-before", help="Beside the window of equal length before it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command("checks")(checks)
+    for name, help_text in (
+        ("runs", "Each execution, from its pings."),
+        ("occurrences", "Each expected run, and what became of it."),
+        ("coverage", "What could be seen of each check, and what could not."),
+    ):
+        app.command(name, help=help_text)(_frame_verb(name))
+    app.command("success")(success)
+    app.command("lateness")(lateness)
+    app.command("durations")(durations)
+    app.command("verdicts")(verdicts)
+
+
+def checks(
+    fail_on: FailOn = None, db: Db = None, config: Config = None, as_of: AsOf = None, check: Check = None, tag: Tag = None,
+    source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """Each check: its promise, how it stands, and its next deadline."""
+    from qpanalytics.errors import UsageError
+    from qpanalytics.words import Status
+
+    wrong = [s for s in fail_on or [] if s not in set(Status)]
+    if wrong:
+        raise UsageError(f"--fail-on {wrong[0]} is no status; there are {', '.join(Status)}")
+    asked = Asked(db, config, as_of, None, None, check, tag, source, tz)
+    frame = opened(asked)[0].checks
+    _print(frame, shape, tz)
+    if fail_on and frame["status"].isin(fail_on).any():
+        raise typer.Exit(1)
+
+
+def success(
+    by: By = "check", against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None,
+    since: Since = None, until: Until = None, check: Check = None, tag: Tag = None, source: Source = None,
+    shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """How many expected runs came, how many in time, with 95 % intervals, and time down."""
+    from qpanalytics.analysis.success import success as figures
+
+    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    _print(figures(history, by=by, against_before=against_before), shape, tz)
+
+
+def lateness(
+    against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
+    until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
+    tz: Tz = None,
+) -> None:  # fmt: skip
+    """How late runs complete: quantiles with 95 % intervals; a run that never came is later than every arrival."""
+    from qpanalytics.analysis.lateness import lateness as figures
+
+    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    _print(figures(history, against_before=against_before), shape, tz)
+
+
+def durations(
+    against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
+    until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
+    tz: Tz = None,
+) -> None:  # fmt: skip
+    """How long runs take: quantiles with 95 % intervals."""
+    from qpanalytics.analysis.durations import durations as figures
+
+    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    _print(figures(history, against_before=against_before), shape, tz)
+
+
+def verdicts(
+    db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
+    check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """What is worth saying, worst first."""
+    from qpanalytics.verdict import verdicts as found
+
+    history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    frame = found(history, tz=tz or settings.report.tz)
+    _print(frame if shape is not Format.TABLE else frame.drop(columns=["figures"]), shape, tz)
+
+
+def _frame_verb(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - typer reads the inner signature
+    def verb(
+        db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
+        check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
+    ) -> None:  # fmt: skip
+        history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+        _print(history.frame(name), shape, tz)
+
+    return verb
+
+
+def _print(frame: pd.DataFrame, shape: Format, tz: str | None) -> None:
+    from qpanalytics import spell
+    from qpanalytics.cli.output import show
+
+    if shape is Format.TABLE and len(frame) > MOST_ROWS:
+        typer.echo(
+            f"the last {MOST_ROWS} of {spell.number(len(frame))} rows; --format csv or json has all, --since fewer", err=True
+        )
+        frame = frame.tail(MOST_ROWS)
+    show(frame, shape, tz=tz)

@@ -1,0 +1,129 @@
+"""Frames as text: a table for people, CSV and JSON for programs. What a name holds cannot steer a terminal or a sheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from qpanalytics import spell
+from qpanalytics.cli.options import Format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A sheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def show(frame: pd.DataFrame, shape: Format, *, tz: str | None = None, title: str = "") -> None:
+    """Prints `frame` on stdout."""
+    if shape is Format.JSON:
+        text = json.dumps([dict(r) for r in records(frame)], ensure_ascii=False, indent=1) + "\n"
+    elif shape is Format.CSV:
+        text = as_csv(frame)
+    else:
+        table(frame, tz=tz, title=title)
+        return
+    write(text)
+
+
+def write(text: str) -> None:
+    """Writes to stdout as UTF-8 whatever the locale says; lone surrogates become question marks."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.flush()
+
+
+def records(frame: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
+    """Rows as JSON would have them: times ISO 8601 in UTC, unknown None, text and numbers as they are."""
+    columns = {name: [_plain(v) for v in frame[name].astype(object).tolist()] for name in frame.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """CSV with a header; unknown is empty, a list is joined by spaces."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in records(frame):
+        writer.writerow([_cell(v) for v in row.values()])
+    return out.getvalue()
+
+
+def table(frame: pd.DataFrame, *, tz: str | None = None, title: str = "") -> None:
+    """A table for a terminal: durations in words, times in `tz`, names with their control characters made visible."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 200)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, title=Text(title) if title else None)
+    shown = [n for n in frame.columns if not _blank(frame, n)]
+    for name in shown:
+        numeric = frame[name].dtype.kind in "if" or name.endswith("_s")
+        drawn.add_column(Text(_heading(name)), justify="right" if numeric else "left", overflow="fold")
+    for row in records(frame[shown]):
+        drawn.add_row(*(Text(_word(name, value, tz)) for name, value in row.items()))
+    console.print(drawn)
+    if not len(frame):
+        console.print(Text("nothing in this window"))
+
+
+def _blank(frame: pd.DataFrame, name: str) -> bool:
+    """Columns with nothing to say are left out of a table, never out of csv or json."""
+    column = frame[name]
+    return bool(len(frame)) and bool((column.isna() | (column.astype(object) == "")).all())
+
+
+def _heading(name: str) -> str:
+    return name.removesuffix("_s").removesuffix("_at").replace("_", " ")
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "ndarray":
+        return [_plain(v) for v in value]
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, datetime):
+        return spell.iso(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    if isinstance(value, str):
+        return "'" + value if value.startswith(_FORMULA) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else value
+
+
+def _word(name: str, value: Any, tz: str | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return spell.plain(" ".join(map(str, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("_s") and isinstance(value, (int, float)):
+        return spell.duration(value)
+    if name.endswith("_at") and isinstance(value, str):
+        from datetime import datetime as dt
+
+        at = dt.fromisoformat(value)
+        return f"{spell.day(at, tz or 'UTC')} {at.year} {spell.clock(at, tz or 'UTC')}"
+    if isinstance(value, float):
+        return spell.percent(value) if "rate" in name or name == "coverage" else f"{value:g}"
+    if isinstance(value, int):
+        return spell.number(value)
+    return spell.plain(str(value))
