@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from relations import Relations, at, check, span
 
 from qpanalytics.analysis.coverage import COLUMNS, GAP_COLUMNS, coverage, gaps
+from qpanalytics.analysis.durations import durations
+from qpanalytics.analysis.success import success
 
 
 def utc(text: str) -> pd.Timestamp:
@@ -70,6 +72,16 @@ def test_the_window_of_a_check_begins_with_it_and_ends_now() -> None:
     assert frame.why["coming"].startswith("the check began after this window; ")
     assert frame.coverage["never pinged"] == 0
     assert frame.why["never pinged"].startswith("not seen: no data of this check; ")
+
+
+def test_a_window_that_is_still_to_come_says_so() -> None:
+    h = Relations(checks=[check("backup")], as_of="2026-11-15")
+
+    frame = coverage(h)
+
+    assert frame.coverage.isna().all() and frame.since_at.isna().all()
+    assert frame.why.str.startswith("the window begins after as_of; ").all()
+    assert success(h).why.tolist() == durations(h).why.tolist() == ["the window begins after as_of"]
 
 
 def test_what_a_source_numbers_can_be_missed_and_counted() -> None:

@@ -268,7 +268,7 @@ def test_a_grouping_that_does_not_exist_is_refused() -> None:
 WORDS = ["10", "L900", "M", "F", "H", "X", "U", "P", "?10", "?M"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=7), min_size=1, max_size=4))
 def test_counts_are_those_of_counting_by_hand(fleet: list[list[str]]) -> None:
     names = [f"job {number}" for number in range(len(fleet))]

@@ -40,7 +40,9 @@ def coverage(history: Reading) -> pd.DataFrame:
     with history.session():
         table = history.sql("coverage")
         holes = history.sql("gaps")
-    rows: list[Row] = table.select(["check_id", "check_name", "source", "window_us", "vouched_us", "lost"]).to_pylist()
+    rows: list[Row] = table.select(
+        ["check_id", "check_name", "source", "absent", "window_us", "vouched_us", "lost"]
+    ).to_pylist()
     unseen: dict[int, list[str]] = {}
     for gap in holes.select(["check_id", "why"]).to_pylist():
         unseen.setdefault(gap["check_id"], []).append(gap["why"])
@@ -75,7 +77,7 @@ def gaps(history: Reading) -> pd.DataFrame:
 
 def _why(row: Row, unseen: list[str]) -> str:
     return reading.joined(
-        "" if row["window_us"] else "the check began after this window",
+        row["absent"],
         f"not seen: {', '.join(dict.fromkeys(unseen))}" if unseen else "",
         "this source does not number its pings" if row["lost"] is None else "",
     )

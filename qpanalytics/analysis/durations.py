@@ -62,7 +62,9 @@ def durations(history: Reading, *, by: str = "check", against_before: bool = Fal
 def _samples(history: Reading, by: By) -> tuple[list[Row], list[Floats]]:
     """Counts per row, and for each row the ascending durations."""
     with history.session():
-        seen = {row["check_id"]: row for row in history.sql("coverage").select(["check_id", *SEEN]).to_pylist()}
+        seen = {
+            row["check_id"]: row for row in history.sql("coverage").select(["check_id", "absent", *SEEN]).to_pylist()
+        }
         table = history.sql("durations", by=reading.cell_of(by))
     samples = quantiles.lists(table.column("durations"))
     rows: list[Row] = table.drop_columns(["durations"]).to_pylist()
@@ -79,7 +81,7 @@ def _samples(history: Reading, by: By) -> tuple[list[Row], list[Floats]]:
 def _pool(name: str, members: list[Row]) -> Row:
     row: Row = {field: reading.total(members, field) for field in _SUMMED}
     sample = quantiles.pool(member["sample"] for member in members)
-    return row | {"id": name, "name": name, "checks": len(members), "sample": sample}
+    return row | {"id": name, "name": name, "absent": "", "checks": len(members), "sample": sample}
 
 
 def _reason(row: Row) -> str:
@@ -92,6 +94,6 @@ def _reason(row: Row) -> str:
         return f"no run succeeded in this window, {row['failed_n']} failed"
     if row["runs"]:
         return "no run ended in this window"
-    if not row["window_us"]:
-        return "the check began after this window"
+    if row["absent"]:
+        return str(row["absent"])
     return "no runs in this window" if row["vouched_us"] else "nothing was observed"

@@ -12,7 +12,7 @@ from qpanalytics.words import Columns
 
 _N = {"n": "expected runs counted, as in success: on time, late, missed, failed and hung ones, all vouched for"}
 _GAPS = {
-    "gap_n": "gaps between completions in the 90 days up to as_of, whatever the schedule",
+    "gap_n": "gaps between completions in the 90 days up to the end of the window or as_of, whatever the schedule",
     "gap_p50_s": "their median, seconds",
     "gap_p95_s": "their 95th percentile, seconds",
     "gap_max_s": "the longest of them, seconds",

@@ -100,7 +100,9 @@ def counted(history: Reading, by: By) -> list[Row]:
     missing. `downs` and `down_us` are None where they cannot be known.
     """
     with history.session():
-        seen = {row["check_id"]: row for row in history.sql("coverage").select(["check_id", *SEEN]).to_pylist()}
+        seen = {
+            row["check_id"]: row for row in history.sql("coverage").select(["check_id", "absent", *SEEN]).to_pylist()
+        }
         rows: list[Row] = history.sql("success", by=reading.cell_of(by)).to_pylist()
     for row in rows:
         row.update(seen[row["check_id"]])
@@ -138,8 +140,8 @@ def _reason(row: Row) -> str:
         return ""
     if row["schedule"] is None:
         return "no schedule"
-    if not row["window_us"]:
-        return "the check began after this window"
+    if row["absent"]:
+        return str(row["absent"])
     if not row["expected"]:
         return "no expected runs in this window" if row["vouched_us"] else "nothing was observed"
     unseen = row["unknown"] + row["unvouched"]

@@ -1,5 +1,6 @@
 -- reads: checks, vouched, lost.  returns: one row per check.  units: microseconds.
--- The window of a check is [$since, $until) up to $as_of, from where the check began; since_at is null where nothing is left of it.
+-- The window of a check is [$since, $until) up to $as_of, from where the check began; where nothing is left of it,
+-- since_at is null and `absent` says why.
 with windows as (
     select
         check_id, check_name, source,
@@ -10,7 +11,9 @@ with windows as (
 seen as (
     select
         check_id,
-        sum(greatest(least(epoch_us(until_at), until_us) - greatest(epoch_us(since_at), since_us), 0))::bigint as vouched_us
+        sum(
+            greatest(least(epoch_us(until_at), until_us) - greatest(epoch_us(since_at), since_us), 0)
+        )::bigint as vouched_us
     from vouched join windows using (check_id)
     group by check_id
 ),
@@ -22,6 +25,11 @@ select
     case when until_us > since_us then make_timestamptz(since_us) end as since_at,
     case when until_us > since_us then make_timestamptz(until_us) end as until_at,
     greatest(until_us - since_us, 0) as window_us,
+    case
+        when until_us > since_us then ''
+        when $as_of <= $since then 'the window begins after as_of'
+        else 'the check began after this window'
+    end as absent,
     coalesce(vouched_us, 0) as vouched_us,
     lost
 from windows left join seen using (check_id) left join missing using (check_id)

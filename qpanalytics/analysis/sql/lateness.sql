@@ -1,5 +1,6 @@
 -- reads: checks, occurrences.  $by is check, hour or weekday.  units: seconds
--- returns: one row per check (and hour or weekday of its own zone) with a counted run; infinity is a run that never came
+-- returns: one row per check (and hour or weekday, in its own zone) with a counted run; infinity is a run that never
+-- came
 select
     check_id,
     case $by

@@ -1,5 +1,6 @@
 -- reads: checks, occurrences, downs, telling.  $by is check, hour or weekday.  units: microseconds
--- returns: one row per check, or per check and hour (0 to 23) or weekday (1 is Monday) of its own zone in which a run was expected
+-- returns: one row per check, or per check and hour (0 to 23) or weekday (1 is Monday), in its own zone, in which a run
+-- was expected
 with counted as (
     select
         check_id,
