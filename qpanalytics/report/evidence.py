@@ -93,10 +93,9 @@ def dots(of: Dots) -> Markup:
     """
     values = sorted(v for _, v in of.points)
     levels = [level.value_s for level in of.levels]
-    usual = max([values[int(0.98 * (len(values) - 1))] if values else 0.0, *levels, 0.0])
-    top = values[-1] if values and values[-1] <= 3 * usual else max(1.5 * usual, 1e-3)
+    low, top = _reach(values, levels)
     near = of.limit_s is not None and of.limit_s <= 4 * top
-    ticks = time_ticks(min(values[0] if values else 0.0, 0.0), max(top, of.limit_s if near and of.limit_s else 0.0))
+    ticks = time_ticks(low, max(top, of.limit_s if near and of.limit_s else 0.0))
     left = LEFT + max(len(label) for _, label in ticks) * LETTER
     y = Axis(ticks[0][0], ticks[-1][0], HIGH - FOOT, TOP)
     x = Axis(float(of.since_us), float(max(of.until_us, of.since_us + 1)), left, WIDE - RIGHT)
@@ -161,11 +160,8 @@ def arrivals(of: Arrivals) -> Markup:
     n = len(came) + of.never
     start = arrivals_start(of)
     marks = sorted(of.marks, key=lambda mark: (mark.value_s, mark.label))
-    usual = came[int(0.995 * (len(came) - 1))] if came else 0.0
-    far = max([usual * 1.1, *(mark.value_s * 1.25 for mark in marks), 1e-3])
-    if came and came[-1] <= 1.3 * far:
-        far = max(came[-1], far)
-    ticks = time_ticks(min(came[0] if came else 0.0, 0.0), far)
+    low, top = _reach(came)
+    ticks = time_ticks(low, max([top, *(mark.value_s * 1.25 for mark in marks if mark.value_s <= 6 * top)]))
     rungs = round((1 - start) / SHARES[start])
     shares = [
         (1 - i * SHARES[start], f"{100 - i * SHARES[start] * 100:.4g}" + (" %" if i == 0 else ""))
@@ -199,16 +195,32 @@ def arrivals(of: Arrivals) -> Markup:
         body.append(f'<path class="q-line" d="{"".join(path)}H{svg.number(WIDE - RIGHT)}"/>')
     for i, mark in enumerate(marks):
         at = x.at(mark.value_s)
-        body.append(f'<path class="q-upright" d="M{svg.number(at)} 10V{svg.number(HIGH - FOOT)}"/>')
-        end = at + 4 + len(mark.label) * LETTER > WIDE
+        far = mark.value_s > ticks[-1][0]  # named at the edge: drawn, it would press all steps to the left
+        if not far:
+            body.append(f'<path class="q-upright" d="M{svg.number(at)} 10V{svg.number(HIGH - FOOT)}"/>')
+        said = f"{mark.label}, far beyond" if far else mark.label
+        end = at + 4 + len(said) * LETTER > WIDE
         style = "q-limit-label" if mark.tone == "bad" else "q-label"
-        low = HIGH - FOOT - 6 - 13 * (i % 3)
-        body.append(_text(at + (-4 if end else 4), low, mark.label, style, "end" if end else ""))
+        height = HIGH - FOOT - 6 - 13 * (i % 3)
+        body.append(_text(at + (-4 if end else 4), height, said, style, "end" if end else ""))
     later = sum(1 for s in came if s > ticks[-1][0])
     if later:
         said = f"{spell.number(later)} later still, up to {spell.duration(came[-1])}"
         body.append(_text(WIDE - RIGHT, 24, said, "q-label", "end"))
     return svg.picture(WIDE, HIGH, of.alt, "".join(body), "q-figure", hover=False)
+
+
+def _reach(values: Sequence[float], lines: Sequence[float] = ()) -> tuple[float, float]:
+    """What an axis shows of sorted values: zero to the largest, unless that lies far above nearly all of them.
+
+    Under twenty values all are shown: which of them are usual cannot be said.
+    """
+    few = len(values) < 20
+    at = len(values) - 1 if few else int(0.98 * (len(values) - 1))
+    usual = max([values[at] if values else 0.0, *lines, 0.0])
+    top = max(values[-1] if values and values[-1] <= 3 * usual else 1.5 * usual, 1e-3)
+    low = min(values[0] if values else 0.0, 0.0)
+    return low if few else max(low, -3 * max(top, 1.0)), top
 
 
 def _local(us: int, zone: ZoneInfo) -> datetime:
@@ -240,5 +252,9 @@ def _scatter(at: Sequence[tuple[float, float]], most: int = 600) -> str:
         columns: dict[int, list[float]] = {}
         for px, py in points:
             columns.setdefault(px // 2 * 2, []).append(py)
-        points = [(px, py) for px, ys in sorted(columns.items()) for py in sorted({ys[0], ys[len(ys) // 2], ys[-1]})]
+        points = [
+            (px, py)
+            for px, ys in sorted((px, sorted(ys)) for px, ys in columns.items())
+            for py in sorted({ys[0], ys[len(ys) // 2], ys[-1]})
+        ]
     return "".join(f"M{px} {svg.number(py)}h0" for px, py in points)

@@ -121,8 +121,10 @@ def figure(fact: Figure, window: Window) -> tuple[str, str]:
 
 
 def rate(row: CheckRow) -> str:
-    """The cell "On time this week"."""
-    return share(row.tally.on_time, row.tally.n)
+    """The cell "On time this week"; where nothing counts, why."""
+    if row.tally.n:
+        return share(row.tally.on_time, row.tally.n)
+    return next((palette.word(o) for o in ("unknown", "excused", "pending") if getattr(row.tally, o)), "none due")
 
 
 def tally(of: Tally) -> str:
