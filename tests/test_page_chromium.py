@@ -23,6 +23,14 @@ OUTSIDE = """
 """
 
 
+OVERLAPPING = """
+[...document.querySelectorAll('td svg')].filter(s => {
+  const [box, cell] = [s.getBoundingClientRect(), s.closest('td').getBoundingClientRect()];
+  return box.width > 0 && (box.right > cell.right + 0.5 || box.left < cell.left - 0.5);
+}).length
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[chromium.Browser]:
     with chromium.Browser() as opened:
@@ -51,6 +59,7 @@ def test_nothing_reaches_beyond_the_page_at_any_width(browser: chromium.Browser,
     assert tab.evaluate("innerWidth") == width
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     assert tab.evaluate(OUTSIDE) == []
+    assert tab.evaluate(OVERLAPPING) == 0
     tab.evaluate("document.querySelector('details').open = true")
     assert tab.evaluate("document.documentElement.scrollWidth") == width
     tab.close()
@@ -129,6 +138,7 @@ def test_paper_is_white_and_what_is_folded_is_printed(browser: chromium.Browser,
     assert paper.evaluate("getComputedStyle(document.documentElement).printColorAdjust") == "exact"
     assert paper.evaluate(checked)
     assert paper.evaluate(height) > 15
+    assert paper.evaluate(OVERLAPPING) == 0
     assert paper.evaluate("document.documentElement.scrollWidth") == 718
     heads = "[...document.querySelectorAll('section > table th')].filter(h => h.offsetParent)"
     assert paper.evaluate(f"{heads}.length") == 8 + 13
