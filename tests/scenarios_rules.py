@@ -167,6 +167,17 @@ WINDOWS: list[Scenario] = [
         ),
     ),
     scenario(
+        "a run has the max runtime of the version whose window it lies in, though it began under another",
+        DAY,
+        "09:59:55 start",
+        [
+            ticking("0 * * * *", 3600, max_runtime_s=300.0, valid_from="2026-11-02 09:00", valid_to="2026-11-02 10:00"),
+            ticking("0 * * * *", 3600, max_runtime_s=1200.0, valid_from="2026-11-02 10:00"),
+        ],
+        then("10:19:54.999999", runs=[{"expected_at": "10:00", "overran": False}]),
+        then("10:19:55", "down", "09:00 missed, 10:00 hung", runs=[{"expected_at": "10:00", "overran": True}]),
+    ),
+    scenario(
         "two crons that meet at one instant expect one run",
         DAY,
         "06:00:05 ok",
@@ -418,6 +429,7 @@ OUTCOMES: list[Scenario] = [
         "10:00:05 start A, 10:00:10 start B, 10:01 fail B",
         HOURLY,
         then("10:02", "down", "10:00 failed", facts={"10:00": {"started_at": "10:00:10", "duration_s": 50.0}}),
+        then("11:00", "down", "10:00 failed, 11:00 pending", runs=[{"run_id": "A", "overran": True}, {"run_id": "B"}]),
     ),
     scenario(
         "an occurrence is excused by any pause between its time and its deadline, both included",
@@ -459,11 +471,18 @@ OUTCOMES: list[Scenario] = [
         then(
             "14:10",
             "unknown",
-            # 12:00 was watched from 11:59:50 to 12:05 exactly; of 13:00 the last microsecond is wanting.
+            # 12:00 was watched from 11:59:50 to 12:05 exactly; of 13:00 the last microsecond is wanting, of 14:00 the
+            # ten seconds in which it might have come early.
             "10:00 on_time, 11:00 unknown, 12:00 missed, 13:00 unknown, 14:00 unknown",
             facts={"10:00": {"vouched": False}, "12:00": {"vouched": True}, "13:00": {"vouched": False}},
         ),
-        vouched=[("10:00", "10:30"), ("11:59:50", "12:03"), ("12:03", "12:05"), ("12:30", "13:04:59.999999")],
+        vouched=[
+            ("10:00", "10:30"),
+            ("11:59:50", "12:03"),
+            ("12:03", "12:05"),
+            ("12:30", "13:04:59.999999"),
+            ("14:00", "14:08"),
+        ],
     ),
     scenario(
         "a missed occurrence turns late when a success comes in its window",
@@ -656,6 +675,32 @@ INTERVALS: list[Scenario] = [
 ]
 
 STATUSES: list[Scenario] = [
+    scenario(
+        "a success at the very limit of another run ends what that run could have alarmed",
+        DAY,
+        "10:00:05 start A, 10:10:05 ok B",
+        ticking("0 * * * *", 300, max_runtime_s=600.0, valid_from="2026-11-02 09:30"),
+        then("10:10:05", "started", "10:00 late", runs=[{"result": "open", "overran": True}, {"result": "success"}]),
+    ),
+    scenario(
+        "a limit that passed during a pause alarms nobody after it",
+        DAY,
+        "09:00 ok, 10:00:05 start",
+        ticking("0 * * * *", 300, max_runtime_s=600.0, valid_from="2026-11-02 09:30"),
+        then("10:03", "paused", "10:00 excused"),
+        then("10:20", "started", "10:00 excused", runs=[{}, {"result": "open", "overran": True}]),
+        pauses=[("10:02", "10:20")],
+    ),
+    scenario(
+        "a pause wipes the slate of a check without a schedule, too",
+        DAY,
+        "10:00 fail",
+        [],
+        then("10:29", "down", ""),
+        then("10:40", "paused", ""),
+        then("11:00", "up", "", downs=[("10:00", "10:30")]),
+        pauses=[("10:30", "11:00")],
+    ),
     scenario(
         "a success of any window ends a down time, and missed ones behind it alarm no more",
         DAY,
