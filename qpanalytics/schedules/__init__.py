@@ -1,7 +1,8 @@
 """When a job is expected: cron, OnCalendar and interval schedules in their time zones.
 
     >>> every_night = parse("30 2 * * *", "Europe/Berlin")
-    >>> iso(every_night.after(1_774_744_200_000_000))  # 29 March 2026 has no 02:30 in Berlin: it fires at 03:00
+    >>> from qpanalytics import spell
+    >>> spell.iso(every_night.after(1_774_744_200_000_000))  # Berlin has no 02:30 on 29 March 2026: it fires at 03:00
     '2026-03-29T01:00:00Z'
 
 Nothing outside this folder imports `cronsim` or `oncalendar`; NumPy is imported when ticks are asked for.
