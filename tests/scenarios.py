@@ -161,7 +161,8 @@ def verify(
             said["downs"] = [(shown(since), shown(until)) for since, until in found_downs]
             expected["downs"] = [(shown(since), shown(until)) for since, until in check.downs]
         assert expected, "a check that looks at nothing"
-        assert (shown(check.at), said) == (shown(check.at), expected)
+        wrong = [f"{what}: {said[what]} instead of {expected[what]}" for what in said if said[what] != expected[what]]
+        assert not wrong, f"at {shown(check.at)}\n" + "\n".join(wrong)
 
 
 def shown(value: Any) -> Any:
