@@ -406,31 +406,4 @@ def _parsed(path: Path, where: str) -> dict[str, Any]:
 
 def example() -> str:
     """The `qpa.toml` that `qpa init` writes: a `#` without a space after it is an example to be uncommented."""
-    return _EXAMPLE
-
-
-_EXAMPLE = """\
-# What qpa reads. Lines that begin with # and no space are examples: take the # away to use them.
-# Durations are "90 s", "15 min", "2 h 10 min" or "1 d"; times carry an offset, as in "2026-11-24T07:00:00Z".
-
-[store]
-path = "qpa.duckdb"           # the history; seen from this file's folder
-
-[report]
-tz = "UTC"                    # whose days and weeks reports use; a name such as "Europe/Berlin"
-
-#[[check]]                    # one for each job that no source describes
-#check = "backup-db"          # the name that its pings carry
-#schedule = "0 3 * * *"       # or "every 15 min", or "OnCalendar=Mon..Fri 09:00"; join several crons by " ; "
-#tz = "Europe/Berlin"         # whose clock the schedule means; else UTC
-#grace = "15 min"             # how late a run may complete; else a fifth of the shortest gap, 1 min to 1 h
-#max_runtime = "2 h"          # a run that takes longer is hung
-#severity = "critical"        # critical, warning or info
-#tags = ["db"]
-
-#[[maintenance]]              # what is missed in it is excused
-#cron = "0 2 * * SUN"         # or once: from = 2026-12-24T18:00:00Z
-#tz = "Europe/Berlin"
-#for = "2 h"                  # or until = ..., with from
-#tags = ["db"]                # or checks = ["backup-*"]; without both, every check
-"""
+    return Path(__file__).with_name("example.toml").read_text(encoding="utf-8")

@@ -223,7 +223,7 @@ def test_a_schedule_keeps_its_words_in_one_line() -> None:
         ("0 3 * * ٣", "holds characters that no schedule has"),
         ("OnCalendar=Mon" + "," * 3000 + " 09:00", "is not an OnCalendar expression"),
         ("9" * 3900 + " * * * *", "is not a cron expression"),
-        (" ; ".join(["0 3 * * *"] * 101), "joins 101 schedules"),
+        (" ; ".join(f"{n % 60} {n // 60} * * *" for n in range(101)), "joins 101 schedules"),
     ],
 )
 def test_what_is_no_schedule_is_refused_with_the_text_and_what_to_write(text: str, words: str) -> None:
@@ -271,9 +271,25 @@ def test_ten_megabytes_are_refused_at_once(text: str) -> None:
     assert time.perf_counter() - began < 0.5
 
 
-def test_more_ticks_than_memory_should_hold_are_refused_not_tried() -> None:
+@pytest.mark.parametrize("text", ["* * * * * *", "0-58 * * * * * ; 1-59 * * * * *", "OnCalendar=*:*:*"])
+@pytest.mark.parametrize("tz", ["UTC", "Europe/Berlin"])
+def test_more_ticks_than_memory_should_hold_are_refused_not_tried(text: str, tz: str) -> None:
+    began = time.perf_counter()
     with pytest.raises(ScheduleError, match="over 20 million expected times"):
-        parse("* * * * * *").ticks(us("2020-01-01T00:00Z"), us("2026-01-01T00:00Z"))
+        parse(text, tz).ticks(us("1990-01-01T00:00Z"), us("2026-01-01T00:00Z"))
+    assert time.perf_counter() - began < 10
+
+
+def test_twenty_million_ticks_are_not_too_many() -> None:
+    minutes = parse("* * * * *", "Europe/Berlin").ticks(us("1990-01-01T00:00Z"), us("2026-01-01T00:00Z"))
+    assert len(minutes) == (us("2026-01-01T00:00Z") - us("1990-01-01T00:00Z")) // (60 * MICRO)
+
+
+def test_a_hundred_dense_schedules_are_measured_in_bounded_time() -> None:
+    dense = parse(" ; ".join(f"{n % 60}-59,{n // 60} * * * * *" for n in range(100)))
+    began = time.perf_counter()
+    assert dense.shortest_gap_s() == 1
+    assert time.perf_counter() - began < 20
 
 
 @given(st.text(max_size=60) | st.text(alphabet="0123456789*/,-L#W; MONSUFRIJAN:.~every=OnCalendarminh", max_size=40))

@@ -63,7 +63,7 @@ def parse(text: str, tz: str = "UTC") -> Schedule:
     if re.search(r"[^\x20-\x7e\t\r\n]", text):
         raise _refused(text, f"holds characters that no schedule has; {cron.EXAMPLES}")
     parts = [" ".join(part.split()) for part in re.split(r"[;\n]", text)]
-    parts = [part for part in parts if part]
+    parts = list(dict.fromkeys(part for part in parts if part))
     if not parts:
         raise _refused(text, f"is empty; {cron.EXAMPLES}")
     if len(parts) > MOST_PARTS:

@@ -61,8 +61,8 @@ class Block:
     ahead: int  # offset before the change
 
 
-def ticks(rule: Rule, start_s: int, end_s: int) -> Instants:
-    """Epoch seconds of the rule's ticks in [start, end), ascending, each once."""
+def ticks(rule: Rule, start_s: int, end_s: int, room: int = MOST_TICKS) -> Instants:
+    """Epoch seconds of the rule's ticks in [start, end), ascending, each once; ScheduleError if over `room`."""
     import numpy as np
 
     start_s, end_s = max(start_s, FIRST_S), min(end_s, LAST_S)
@@ -70,15 +70,16 @@ def ticks(rule: Rule, start_s: int, end_s: int) -> Instants:
         return np.empty(0, dtype=np.int64)
     blocks = _blocks(rule.zone, start_s, end_s)
     resume = min([start_s, *(block.start for block in blocks)])
-    parts = []
+    parts: list[Instants] = []
     for block in blocks:
         if resume >= block.end:  # a rare rule, whose next tick lies beyond this change
             continue
-        parts.append(_plain(rule, resume, block.start, block.ahead))
+        parts.append(_plain(rule, resume, block.start, block.ahead, room))
+        room -= parts[-1].size
         walked, resume = _walked(rule, block)
         parts.append(np.array(walked, dtype=np.int64))
     if resume < end_s:
-        parts.append(_plain(rule, resume, end_s, zones.offset(resume, rule.zone)))
+        parts.append(_plain(rule, resume, end_s, zones.offset(resume, rule.zone), room))
     found = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
     return found[np.searchsorted(found, start_s) : np.searchsorted(found, end_s)]
 
@@ -110,7 +111,7 @@ def _walked(rule: Rule, block: Block) -> tuple[list[int], int]:
     return walked, LAST_S
 
 
-def _plain(rule: Rule, start_s: int, end_s: int, ahead: int) -> Instants:
+def _plain(rule: Rule, start_s: int, end_s: int, ahead: int, room: int = MOST_TICKS) -> Instants:
     """The ticks in [start, end) where the zone is `ahead` seconds of UTC throughout."""
     import numpy as np
 
@@ -126,7 +127,7 @@ def _plain(rule: Rule, start_s: int, end_s: int, ahead: int) -> Instants:
     )
     days = days[(days >= first) & (days <= last)]
     times = np.asarray(rule.times(), dtype=np.int64)
-    if days.size * times.size > MOST_TICKS + 2 * times.size:
+    if (days.size - 2) * times.size > room:  # the first and the last day may be cut
         raise ScheduleError(
             f"schedule: {quoted(rule.text)} has over {MOST_TICKS // MICRO} million expected times in this stretch; "
             "ask for a shorter one",
@@ -147,9 +148,9 @@ class Expanded:
         self.tz = tz
         self.rules = tuple(rules)
         self._gaps: tuple[float, float] | None = None
-        densest = max(len(rule.times()) for rule in rules)
-        # How far after() and before() look at once: a decade for a daily rule, a week for one tick a second.
-        self._step_us = min(3_660, max(7, 500_000 // densest)) * DAY_S * MICRO
+        self._a_day = sum(len(rule.times()) for rule in rules)
+        # How far after() and before() look at once: a decade for a daily rule, five days for one tick a second.
+        self._step_us = min(3_660, max(1, 500_000 // self._a_day)) * DAY_S * MICRO
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.text!r}, {self.tz!r})"
@@ -162,7 +163,10 @@ class Expanded:
         import numpy as np
 
         start_s, end_s = -(-start_us // MICRO), -(-end_us // MICRO)
-        each = [ticks(rule, start_s, end_s) for rule in self.rules]
+        room, each = MOST_TICKS, []
+        for rule in self.rules:
+            each.append(ticks(rule, start_s, end_s, room))
+            room -= each[-1].size
         return (each[0] if len(each) == 1 else np.unique(np.concatenate(each))) * MICRO
 
     def after(self, t_us: int) -> int | None:
@@ -207,7 +211,10 @@ class Expanded:
         return self._gaps
 
     def _measured(self) -> tuple[float, float]:
-        """Shortest and longest gap from the first tick of 2025 on, over 400 days and at least two gaps."""
+        """Shortest and longest gap from the first tick of 2025 on, over 400 days and at least two gaps.
+
+        Fewer days, but over a week, of what ticks so often that 400 would be over 30 million ticks.
+        """
         import numpy as np
 
         first = self.after(_USUAL_US - 1)
@@ -215,7 +222,8 @@ class Expanded:
             first = self.after(-1)
         shortest, longest, gaps = math.inf, 0.0, 0
         start = last = first or 0
-        while start < LAST_S * MICRO and (gaps < 2 or start < (first or 0) + 400 * DAY_S * MICRO):
+        enough = start + min(400, max(8, 30_000_000 // self._a_day)) * DAY_S * MICRO
+        while start < LAST_S * MICRO and (gaps < 2 or start < enough):
             found = self.ticks(start, start + self._step_us)
             between = np.diff(found, prepend=last)
             between = between[between > 0]
