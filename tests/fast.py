@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import duckdb
 import oracle
 
 from qpanalytics.history import History
@@ -71,19 +73,23 @@ def history(store: MemoryStore, as_of: int) -> History:
     return History(store, instant(as_of), datetime(1971, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
-def derive(
+def everything(
     pings: Sequence[oracle.Ping],
     versions: Sequence[oracle.Version],
     *,
     as_of: int,
     pauses: Sequence[Span] = (),
     vouched: Sequence[Span] = (),
-) -> oracle.Result:
-    """Runs and occurrences as the package sees them at `as_of`."""
-    h = history(filled(pings, versions, pauses, vouched), as_of)
-    with h.session() as con:
-        runs = con.sql("select * from runs order by coalesce(started_at, completed_at), seq").to_arrow_table().to_pylist()
-        rows = con.sql("select * from occurrences order by expected_at, window_start_at").to_arrow_table().to_pylist()
+) -> tuple[oracle.Result, str, list[tuple[int, int | None]]]:
+    """Runs and occurrences, status and downs as the package sees them at `as_of`."""
+    with history(filled(pings, versions, pauses, vouched), as_of).session() as con:
+        return result(con), *standing(con)
+
+
+def result(con: duckdb.DuckDBPyConnection) -> oracle.Result:
+    """The runs and occurrences of a reading session."""
+    runs = con.sql("select * from runs order by coalesce(started_at, completed_at), seq").to_arrow_table().to_pylist()
+    rows = con.sql("select * from occurrences order by expected_at, window_start_at").to_arrow_table().to_pylist()
     return oracle.Result(
         [
             oracle.Run(
@@ -104,30 +110,26 @@ def derive(
     )  # fmt: skip
 
 
-def status(
-    pings: Sequence[oracle.Ping],
-    versions: Sequence[oracle.Version],
-    *,
-    at: int,
-    pauses: Sequence[Span] = (),
-    vouched: Sequence[Span] = (),
-) -> str:
-    """The status of the check at `at`."""
-    with history(filled(pings, versions, pauses, vouched), at).session() as con:
-        row = con.execute("select status from standing").fetchone()
+def standing(con: duckdb.DuckDBPyConnection) -> tuple[str, list[tuple[int, int | None]]]:
+    """The status and the downs of a reading session."""
+    row = con.execute("select status from standing").fetchone()
     assert row is not None
-    return str(row[0])
+    downs = con.execute("select epoch_us(since_at), epoch_us(until_at) from downs order by 1").fetchall()
+    return str(row[0]), [(int(a), None if b is None else int(b)) for a, b in downs]
+
+
+def derive(pings: Sequence[oracle.Ping], versions: Sequence[oracle.Version], **told: Any) -> oracle.Result:
+    """What the oracle's `derive` answers."""
+    return everything(pings, versions, **told)[0]
+
+
+def status(pings: Sequence[oracle.Ping], versions: Sequence[oracle.Version], *, at: int, **told: Any) -> str:
+    """What the oracle's `status` answers."""
+    return everything(pings, versions, as_of=at, **told)[1]
 
 
 def downs(
-    pings: Sequence[oracle.Ping],
-    versions: Sequence[oracle.Version],
-    *,
-    as_of: int,
-    pauses: Sequence[Span] = (),
-    vouched: Sequence[Span] = (),
+    pings: Sequence[oracle.Ping], versions: Sequence[oracle.Version], **told: Any
 ) -> list[tuple[int, int | None]]:
-    """When the check was down."""
-    with history(filled(pings, versions, pauses, vouched), as_of).session() as con:
-        rows = con.execute("select epoch_us(since_at), epoch_us(until_at) from downs order by 1").fetchall()
-    return [(int(a), None if b is None else int(b)) for a, b in rows]
+    """What the oracle's `downs` answers."""
+    return everything(pings, versions, **told)[2]

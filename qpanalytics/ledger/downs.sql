@@ -1,4 +1,4 @@
--- reads: judged (occurrences), now_runs, telling, vouched, promised_spans (check_id, since_at, until_at), $as_of, $since.
+-- reads: judged (occurrences), now_runs, telling, vouched, watched_spans (check_id, since_at, until_at), $as_of, $since.
 -- returns: when each check was down, from what: since_at, until_at (NULL: still), cause, as far as it was seen.
 -- A check is down from the first of these after a success until the next success: a failure, an open run passing its
 -- limit, a deadline with no success in [window start, deadline]. A pause or the end of a promise ends it unresolved.
@@ -35,7 +35,7 @@ events as (
 placed as (
     select e.*, p.since_at as promise_at, p.until_at as promise_end_at, v.since_at as seen_at, v.until_at as seen_end_at
     from events e
-    asof join promised_spans p on p.check_id = e.check_id and e.event_at >= p.since_at
+    asof join watched_spans p on p.check_id = e.check_id and e.event_at >= p.since_at
     asof left join vouched v on v.check_id = e.check_id and e.event_at >= v.since_at
     where p.until_at is null or e.event_at < p.until_at
 ),
@@ -44,11 +44,16 @@ ended as (
     from (from placed where seen_end_at is not null and event_at <= seen_end_at) p
     asof left join successes n on n.check_id = p.check_id and p.event_at < n.success_at
 ),
+begun as (
+    -- a check that never started nor completed is new, not down
+    select check_id, min(coalesce(started_at, completed_at)) as begun_at from now_runs group by check_id
+),
 firsts as (
-    select check_id, min(event_at) as since_at, first(cause order by event_at, rank) as cause,
+    select check_id, greatest(min(event_at), begun_at) as since_at, first(cause order by event_at, rank) as cause,
         least(next_at, case when promise_end_at <= $as_of then promise_end_at end,
             case when seen_end_at < $as_of then seen_end_at end) as until_at
-    from ended group by check_id, next_at, promise_at, promise_end_at, seen_at, seen_end_at
+    from ended join begun using (check_id)
+    group by check_id, begun_at, next_at, promise_at, promise_end_at, seen_at, seen_end_at
 )
 select check_id, since_at, until_at, cause from firsts
 where until_at is null or until_at > since_at

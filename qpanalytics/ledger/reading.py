@@ -46,9 +46,10 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> dict[int, list[Vers
     spans = {c: chains(vs, paused.get(c, ())) if vs else [(-FOREVER_US, FOREVER_US)] for c, vs in promised.items()}
     firsts = tables.first_pings(con, scope.check_ids)
 
-    _put(con, "kinds", _kinds(promised, spans, as_of_us))
+    _put(con, "kinds", _kinds(promised, paused, as_of_us))
     _put(con, "begins", _begins(promised, firsts))
     _put(con, "promised_spans", tables.spans_table(spans))
+    _put(con, "watched_spans", tables.spans_table({c: _watched(vs, paused.get(c, ())) for c, vs in promised.items()}))
     _put(con, "excuses", tables.spans_table(_merged(scope.check_ids, paused, scope.excuses)))
     _run(con, "vouched", tables.sql_of("vouched"), as_of=scope.as_of)
     _run(con, "seen_pings", _SEEN_PINGS, as_of=scope.as_of)
@@ -263,14 +264,23 @@ def _with_rolls(table: pa.Table, *, rolls: bool) -> pa.Table:
     return table.append_column("rolls", pa.array([rolls] * table.num_rows, type=pa.bool_()))
 
 
+def _watched(versions: Sequence[Version], paused: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where a check can be down: its chains, and the time before its first promise, when failures are all there is."""
+    first = versions[0].from_us if versions else FOREVER_US
+    before = chains([Version(-FOREVER_US, first)], paused) if first > -FOREVER_US else []
+    return before + chains(versions, paused)
+
+
 def _kinds(
-    promised: Mapping[int, Sequence[Version]], spans: Mapping[int, Sequence[tuple[int, int]]], as_of_us: int
+    promised: Mapping[int, Sequence[Version]], paused: Mapping[int, Sequence[tuple[int, int]]], as_of_us: int
 ) -> pa.Table:
+    """Whether a check rolls, and whether nothing is promised at as_of: paused, or every promise so far has ended."""
     rows = []
     for check, versions in promised.items():
         begun = any(v.from_us <= as_of_us for v in versions)
-        held = any(a <= as_of_us < b for a, b in spans[check])
-        rows.append((check, any(v.kind == "interval" for v in versions), begun and not held))
+        resting = any(a <= as_of_us < b for a, b in paused.get(check, ()))
+        ended = begun and in_force(versions, as_of_us) is None
+        rows.append((check, any(v.kind == "interval" for v in versions), resting or ended))
     return pa.table(
         [
             pa.array([r[0] for r in rows], type=pa.int32()),

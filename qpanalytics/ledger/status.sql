@@ -18,13 +18,13 @@ down as (
     from downs where until_at is null group by check_id
 ),
 reached as (
-    select distinct check_id from vouched where since_at <= $as_of and until_at >= $as_of
+    select check_id, max(until_at) >= $as_of as now from vouched group by check_id
 )
 select k.check_id,
     case
         when k.paused then 'paused'
         when p.first_ping_at is null and r.check_id is null then 'new'
-        when r.check_id is null then 'unknown'
+        when not coalesce(r.now, false) then 'unknown'
         when not coalesce(a.acted, false) then 'new'
         when d.check_id is not null then 'down'
         when u.check_id is not null then 'grace'

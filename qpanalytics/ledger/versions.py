@@ -41,6 +41,11 @@ class Version:
     stated_from_us: int | None = field(default=None, compare=False)
 
     @property
+    def counts(self) -> bool:
+        """Whether it has a beginning that ticks can be counted from."""
+        return self.from_us > -FOREVER_US
+
+    @property
     def kind(self) -> str | None:
         """cron, oncalendar, interval, or None without a schedule."""
         return None if self.schedule is None else schedule_of(self.schedule, self.tz).kind
@@ -59,7 +64,7 @@ def effective(rows: Iterable[Mapping[str, Any]], first_ping_us: int | None) -> l
 
     A row of the configuration with a schedule takes the place of what the source says from its `valid_from` on; one
     without a schedule adds its fields to each version. A version without `valid_from` counts from the check's first
-    ping; without a ping it is in force from no instant that matters, so it has no ticks.
+    ping; without a ping it holds, but has no beginning to count ticks from.
     """
     stated = [r for r in rows if r["origin"] == "source"]
     added = [r for r in rows if r["origin"] == "config"]
@@ -68,7 +73,8 @@ def effective(rows: Iterable[Mapping[str, Any]], first_ping_us: int | None) -> l
         first = min(_from(r, None) for r in scheduled)
         stated = [r for r in stated if _from(r, None) < first]
     versions = [_version(r, first_ping_us) for r in [*stated, *scheduled]]
-    versions.sort(key=lambda v: v.from_us)
+    # One without a date stands before all that have one, however late its first ping came.
+    versions.sort(key=lambda v: (v.stated_from_us is not None, v.from_us))
     cut = [
         replace(v, to_us=min(v.to_us, later.from_us)) for v, later in zip(versions, versions[1:], strict=False)
     ] + versions[-1:]
@@ -111,12 +117,8 @@ def _from(row: Mapping[str, Any], first_ping_us: int | None) -> int:
 
 
 def _version(row: Mapping[str, Any], first_ping_us: int | None) -> Version:
-    start = _from(row, first_ping_us)
-    if row["valid_from_us"] is None and first_ping_us is None:
-        # Never pinged and no date given: the promise exists, but it has no beginning to count ticks from.
-        start = FOREVER_US - 1
     return Version(
-        from_us=start,
+        from_us=_from(row, first_ping_us),
         to_us=FOREVER_US if row["valid_to_us"] is None else row["valid_to_us"],
         schedule=row["schedule"],
         tz=row["tz"] or "UTC",

@@ -138,7 +138,6 @@ def trailing_windows(
     """Windows after the last completion `anchor` of a chain [since, until): those due by `as_of_us`; and the next due."""
     out = Windows()
     ahead: int | None = None
-    previous: int | None = None
     for s in _segments(versions, since, until):
         if not s.period:
             continue
@@ -147,11 +146,12 @@ def trailing_windows(
         ticks = anchor + s.period * np.arange(first, last + 1, dtype=np.int64)
         if len(ticks):
             start = ticks.copy()
-            if previous is None:
+            if out.end:
+                out.end[-1][-1] = ticks[0]
+            else:
                 start[0] = anchor
             anchored = (start < ticks).astype(np.int64)
             out.add(s.version, ticks, start, ticks + s.period, np.full(len(ticks), s.period, dtype=np.int64), anchored)
-            previous = int(ticks[-1])
         come = anchor + s.period * max(first, last + 1)
         if ahead is None and max(as_of_us, s.since - 1) < come < s.until:
             ahead = come
@@ -230,7 +230,7 @@ def _gap_across(out: Windows, segments: Sequence[_Segment], a: int, c: int) -> N
 
 
 def _fixed(version: Version) -> Schedule | None:
-    if version.schedule is None or version.from_us >= FOREVER_US - 1:
+    if version.schedule is None or not version.counts:
         return None
     schedule = schedule_of(version.schedule, version.tz)
     return None if schedule.kind == "interval" else schedule
@@ -245,7 +245,7 @@ def _early(version: Version, gap: Instants) -> Instants:
 def _first_window(versions: Sequence[Version], number: int) -> int:
     """Where the first window of version `number` or of the next one that has any starts."""
     for version in versions[number:]:
-        if version.kind == "interval":
+        if version.kind == "interval" and version.counts:
             return version.from_us
         schedule = _fixed(version)
         first = None if schedule is None else schedule.after(version.from_us - 1)

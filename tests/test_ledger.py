@@ -1,0 +1,33 @@
+"""The ledger against its rules: the stories, the oracle on random histories, and a rebuild against what grew bit by bit."""
+
+from __future__ import annotations
+
+import fast
+import oracle
+import pytest
+from histories import History, histories
+from hypothesis import HealthCheck, given, settings
+from scenarios import Scenario, verify
+from scenarios_healthchecks import SCENARIOS as SERVER_STORIES
+from scenarios_rules import SCENARIOS as RULE_STORIES
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@pytest.mark.parametrize("story", [*SERVER_STORIES, *RULE_STORIES], ids=str)
+def test_the_ledger_tells_each_story(story: Scenario) -> None:
+    verify(story, derive=fast.derive, status=fast.status, downs=fast.downs)
+
+
+@settings(SLOW, max_examples=300)
+@given(histories())
+def test_the_ledger_agrees_with_the_oracle(h: History) -> None:
+    # What is vouched for later than as_of cannot be known then.
+    told = {"pauses": h.pauses, "vouched": [(a, min(b, h.as_of)) for a, b in h.vouched if a <= h.as_of]}
+    ours = fast.derive(h.pings, h.versions, as_of=h.as_of, **told)
+    theirs = oracle.derive(h.pings, h.versions, as_of=h.as_of, **told)
+    assert ours.occurrences == theirs.occurrences
+    assert ours.runs == theirs.runs
+    assert fast.status(h.pings, h.versions, at=h.as_of, **told) == oracle.status(
+        h.pings, h.versions, at=h.as_of, **told
+    )
