@@ -1,0 +1,193 @@
+"""One look at a file before anything is read from it: what it is, whether it is whole, and its digest.
+
+The look also decides how far DuckDB may be trusted with the file. Its CSV reader cuts a file into pieces and reads them
+at once; measured with 2.0, a line end inside quotes at such a cut makes it return rows that nobody wrote, and lines of
+15 MB can vanish without a word. So a file with quotes or long lines is read in one piece, and one with a record too
+long even for that is refused.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from qpanalytics.errors import InputError
+from qpanalytics.spell import plain
+
+BOM = b"\xef\xbb\xbf"
+CHUNK = 1 << 20
+LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit, a longer line is a bad row
+LONGEST_RECORD = 16 * CHUNK  # half of what DuckDB holds at once; beyond that its answers are wrong
+
+_FORMATS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
+            ".parquet": "parquet", ".pq": "parquet"}  # fmt: skip
+_PACKED = {b"PK\x03\x04": "a ZIP archive", b"\x28\xb5\x2f\xfd": "packed with zstd", b"BZh": "packed with bzip2",
+           b"\xfd7zXZ": "packed with xz", b"7z\xbc\xaf": "a 7-Zip archive"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a file found."""
+
+    path: str  # as the user gave it
+    format: str  # csv, json (one value over many lines), jsonl (one value a line) or parquet
+    packed: bool  # gzip
+    digest: str  # SHA-256 of the bytes as they lie on disk, hexadecimal
+    head: bytes  # the first megabyte, unpacked
+    quotes: bool  # a double quote somewhere in it
+    longest_line: int  # bytes; exact from 1 MB on
+    longest_record: int  # bytes, give or take 2 MB; too long where quotes stand inside unquoted values
+
+    @property
+    def name(self) -> str:
+        """The path on one safe line, for messages."""
+        return plain(self.path)
+
+    @property
+    def literal(self) -> str:
+        """The path for DuckDB, which takes every path for a pattern: `a[1].csv` would read `a1.csv` instead."""
+        return "".join(f"[{char}]" if char in "[*?" else char for char in os.path.abspath(self.path))
+
+    def open(self) -> BinaryIO:
+        """The unpacked bytes."""
+        return cast(BinaryIO, gzip.open(self.path)) if self.packed else Path(self.path).open("rb")
+
+
+# Finding the files ----------------------------------------------------------------------------------------------------
+
+
+def expand(paths: str | Path | Sequence[str | Path]) -> list[str]:
+    """The files meant by paths and glob patterns (`**` included), each once, in the order given; a pattern's by name.
+
+    A path that exists is that file even if it looks like a pattern.
+    """
+    files: dict[str, str] = {}
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        text = os.fspath(path)
+        found = [text]
+        if not os.path.lexists(text):
+            if not glob.has_magic(text):
+                raise InputError(f"{plain(text) or 'the empty path'}: there is no such file")
+            found = sorted(match for match in glob.glob(text, recursive=True) if not Path(match).is_dir())
+            if not found:
+                raise InputError(f"{plain(text)}: no file matches this pattern")
+        for match in found:
+            files.setdefault(os.path.realpath(match), match)
+    return list(files.values())
+
+
+# Looking --------------------------------------------------------------------------------------------------------------
+
+
+def look(path: str) -> Look:
+    """Digest and format of the file; InputError for what is no file of rows at all, or not whole."""
+    name = plain(path)
+    try:
+        path.encode()
+        mode = Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{name}: is a directory; name its files, for example {name.rstrip('/')}/*.csv")
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{name}: is not a regular file; write the rows to one first")
+        with Path(path).open("rb") as file:
+            magic = file.read(8)
+        packed = magic.startswith(b"\x1f\x8b")
+        _refuse_by_start(name, path, magic, packed)
+        return _read(path, packed)
+    except UnicodeEncodeError:
+        raise InputError(f"{name}: its name is not UTF-8; rename it") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise InputError(f"{name}: the gzip file is cut off or damaged; fetch it again") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from None
+
+
+def _refuse_by_start(name: str, path: str, magic: bytes, packed: bool) -> None:
+    if not magic:
+        raise InputError(f"{name}: is empty (0 bytes)")
+    if path.lower().endswith(".gz") and not packed:
+        raise InputError(f"{name}: is named .gz but is not a gzip file; rename it or fetch it again")
+    for start, what in _PACKED.items():
+        if magic.startswith(start):
+            raise InputError(f"{name}: is {what}; unpack it, or pack it with gzip")
+    if magic[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{name}: is UTF-16; save it as UTF-8")
+
+
+def _read(path: str, packed: bool) -> Look:
+    name = plain(path)
+    with Path(path).open("rb") as file:
+        before = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with gzip.open(path) if packed else Path(path).open("rb") as file:
+        head = file.read(CHUNK)
+        parquet = head.startswith(b"PAR1")
+        spans = _Spans(b"\n" if b"\n" in head else b"\r")
+        chunk = head
+        while chunk and not parquet:
+            spans.add(chunk)
+            chunk = file.read(CHUNK)
+    after = Path(path).stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{name}: changed while it was read; import it when it is complete")
+    format_ = _format(path, head)
+    if parquet and packed:
+        raise InputError(f"{name}: is a Parquet file inside gzip; unpack it (Parquet packs its columns itself)")
+    if format_ == "parquet" and not parquet:
+        raise InputError(f"{name}: is named like a Parquet file but is not one")
+    if len(head) < CHUNK and not head.removeprefix(BOM).strip():
+        raise InputError(f"{name}: is empty")
+    return Look(path, format_, packed, digest, head, spans.quotes, spans.longest_line, spans.longest_record)
+
+
+def _format(path: str, head: bytes) -> str:
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    stem, suffix = os.path.splitext(path.lower())
+    found = _FORMATS.get(os.path.splitext(stem)[1] if suffix == ".gz" else suffix)
+    start = head.removeprefix(BOM).lstrip()
+    if found == "json" or (found is None and start[:1] in (b"{", b"[")):
+        first = start.split(b"\n", 1)[0].rstrip()
+        # A list, or an object over several lines; anything else is one object a line.
+        return "json" if start.startswith(b"[") or first.endswith((b"{", b",", b"[")) else "jsonl"
+    return found or "csv"
+
+
+class _Spans:
+    """The longest line of a stream, and its longest stretch without the end of a record; fed by the chunk."""
+
+    def __init__(self, ending: bytes) -> None:
+        self.quotes = False
+        self.longest_line = self.longest_record = 0
+        self._ending = ending
+        self._line = self._record = self._open = 0
+
+    def add(self, chunk: bytes) -> None:
+        first = chunk.find(self._ending)
+        self._line += first if first >= 0 else len(chunk)
+        self.longest_line = max(self.longest_line, self._line)
+        if first >= 0:
+            self._line = len(chunk) - chunk.rfind(self._ending) - 1
+        self.quotes = self.quotes or b'"' in chunk
+        self._record = 0 if self._ends_record(chunk) else self._record + len(chunk)
+        self.longest_record = max(self.longest_record, self._record)
+
+    def _ends_record(self, chunk: bytes) -> bool:
+        """Whether a record ends in the chunk: a line end with an even number of quotes before it."""
+        if not self.quotes:
+            return self._ending in chunk
+        before = self._open
+        self._open = (before + chunk.count(b'"')) % 2
+        tail = chunk[-65536:]  # nearly always enough, and counting quotes is cheaper than splitting at them
+        inside = (self._open + tail.count(b'"')) % 2
+        return any(self._ending in part for part in tail.split(b'"')[inside::2]) or any(
+            self._ending in part for part in chunk.split(b'"')[before::2]
+        )
