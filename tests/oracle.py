@@ -128,6 +128,8 @@ class Ledger:
             if window is None and run.finished_at is None:  # a finished one went to the interval that it closed
                 window = holder(rolling, run.belongs_at)
             if window is not None:
+                if run in self.window_of:  # begun under cron, completed under an interval: where it started decides
+                    self.window_of[run].runs.remove(run)
                 self.window_of[run] = window
                 window.runs.append(run)
 
@@ -237,11 +239,19 @@ class Ledger:
         limits = [self.limit(run) for run in self.runs if run.result == "open"]
         if any(limit is not None and max(since, self.succeeded_at + 1) <= limit <= at for limit in limits):
             return True
-        due = [window for window in self.windows if since <= window.expected_at and window.deadline_at <= at]
+        # A deadline that was not watched from the window's start proves nothing: its outcome is unknown, not missed.
+        due = [
+            window
+            for window in self.windows
+            if since <= window.expected_at
+            and window.deadline_at <= at
+            and self.saw(window.window_start_at, window.deadline_at)
+        ]
         return any(not self.excused(window) and not self.kept(window) for window in due)
 
     def is_in_grace(self) -> bool:
-        return any(w.expected_at <= self.as_of < w.deadline_at and not self.kept(w) for w in self.windows)
+        awaited = [w for w in self.windows if w.expected_at <= self.as_of < w.deadline_at and not self.excused(w)]
+        return any(not self.kept(window) for window in awaited)
 
 
 def status(

@@ -204,6 +204,8 @@ def closed_gap(chain: Chain, anchor: int, at: int, together: list[Paired]) -> li
     ticks = list(takewhile(lambda tick: tick[0] <= at, candidates(chain, anchor)))
     if in_force.period is None:  # under cron a completion only anchors; what was due before stays missed
         return gap(anchor, ticks, min(at, to_come(chain, anchor, ticks)))
+    if not ticks and anchor + in_force.period <= at:
+        return []  # overdue by its own period, but nothing fell due since that period is in force: only an anchor
     windows = gap(anchor, ticks or [(anchor + in_force.period, in_force)], at)
     windows[-1].runs += together
     return windows

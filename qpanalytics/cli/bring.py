@@ -76,12 +76,11 @@ def bring(
     from qpanalytics.cli.progress import progress
     from qpanalytics.collect.configured import apply
     from qpanalytics.collect.intake import Looked, take
-    from qpanalytics.sources import checkfiles
-    from qpanalytics.sources import files as pingfiles
+    from qpanalytics.sources.files import read_checks, read_pings
 
-    entries = [entry for path in checks for entry in checkfiles.read_checks(path)]
+    entries = [entry for path in checks for entry in read_checks(path)]
     with store.write() as con, progress("deriving the ledger", quiet=quiet) as step:
-        staged = pingfiles.read_pings(con, files, mapping=mapping or {}, skip_bad=skip_bad)
+        staged = read_pings(con, files, mapping=mapping or {}, skip_bad=skip_bad)
         for warning in staged.warnings:
             typer.echo(f"qpa: {warning}", err=True)
         taken = take(

@@ -78,8 +78,7 @@ def table(frame: pd.DataFrame, *, tz: str | None = None, title: str = "") -> Non
 
 def _blank(frame: pd.DataFrame, name: str) -> bool:
     """Columns with nothing to say are left out of a table, never out of csv or json."""
-    column = frame[name]
-    return bool(len(frame)) and bool((column.isna() | (column.astype(object) == "")).all())
+    return bool(len(frame)) and all(value is None or value in ("", []) for value in map(_plain, frame[name]))
 
 
 def _heading(name: str) -> str:

@@ -1,7 +1,7 @@
 -- reads: paired (from runs.sql), windows (with settles_at), promises (check_id, from_at, to_at, max_runtime_s).
 -- returns: the rows of store.runs: each run with its window, expected time and the limits past which it has hung.
--- A completion that settles an interval's window belongs there; otherwise the run's start, else its completion, decides
--- among the fixed windows, and for a run that never completed among the rolling ones.
+-- The run's start, else its completion, decides among the fixed windows; a completion that settles an interval's window
+-- belongs there; a run that never completed lies in the rolling window that it started in.
 with placed as (
     select *, coalesce(started_at, completed_at) as placed_at from paired
 ),

@@ -33,15 +33,14 @@ events as (
     having max(r.completed_at) + to_microseconds((t.gap_max_s * 1e6)::bigint) <= $as_of
 ),
 placed as (
-    select e.*, p.since_at as promise_at, p.until_at as promise_end_at, v.since_at as seen_at, v.until_at as seen_end_at
+    select e.*, p.since_at as promise_at, p.until_at as promise_end_at
     from events e
     asof join watched_spans p on p.check_id = e.check_id and e.event_at >= p.since_at
-    asof left join vouched v on v.check_id = e.check_id and e.event_at >= v.since_at
     where p.until_at is null or e.event_at < p.until_at
 ),
 ended as (
     select p.*, n.success_at as next_at
-    from (from placed where seen_end_at is not null and event_at <= seen_end_at) p
+    from placed p
     asof left join successes n on n.check_id = p.check_id and p.event_at < n.success_at
 ),
 begun as (
@@ -50,11 +49,17 @@ begun as (
 ),
 firsts as (
     select check_id, greatest(min(event_at), begun_at) as since_at, first(cause order by event_at, rank) as cause,
-        least(next_at, case when promise_end_at <= $as_of then promise_end_at end,
-            case when seen_end_at < $as_of then seen_end_at end) as until_at
+        least(next_at, case when promise_end_at <= $as_of then promise_end_at end) as until_at
     from ended join begun using (check_id)
-    group by check_id, begun_at, next_at, promise_at, promise_end_at, seen_at, seen_end_at
+    group by check_id, begun_at, next_at, promise_at, promise_end_at
+),
+-- what was not watched is not called down: each piece lies within one vouched span
+pieces as (
+    select f.check_id, greatest(f.since_at, v.since_at) as since_at,
+        least(f.until_at, case when v.until_at < $as_of then v.until_at end) as until_at, f.cause
+    from firsts f join vouched v on v.check_id = f.check_id and v.until_at >= f.since_at
+        and (f.until_at is null or v.since_at < f.until_at)
 )
-select check_id, since_at, until_at, cause from firsts
+select check_id, since_at, until_at, cause from pieces
 where until_at is null or until_at > since_at
 order by check_id, since_at

@@ -155,6 +155,8 @@ def trailing_windows(
         come = anchor + s.period * max(first, last + 1)
         if ahead is None and max(as_of_us, s.since - 1) < come < s.until:
             ahead = come
+    if out.end and ahead is not None:
+        out.end[-1][-1] = ahead
     return out, ahead
 
 
@@ -206,22 +208,30 @@ def _gaps_within(out: Windows, s: _Segment, anchors: Instants, closers: Instants
 def _gap_across(out: Windows, segments: Sequence[_Segment], a: int, c: int) -> None:
     """One gap that spans a change of version; a completion under a fixed schedule only anchors what follows."""
     ticks: list[tuple[int, _Segment]] = []
+    come: int | None = None
     for s in segments:
         if s.period:
             first = max(1, -((a - s.since) // s.period))
             last = (min(c, s.until - 1) - a) // s.period
             ticks += [(a + k * s.period, s) for k in range(first, last + 1)]
+            after = a + max(first, last + 1) * s.period
+            if come is None and c < after < s.until:
+                come = after
     closing = segments[bisect_right([s.since for s in segments], c) - 1]
-    if not ticks and closing.period:
+    if not ticks and closing.period and a + closing.period > c:
         ticks = [(a + closing.period, closing)]
     for i, (tick, s) in enumerate(ticks):
         assert s.period is not None
         final = i == len(ticks) - 1
+        end = c if final else ticks[i + 1][0]
+        if final and not closing.period:
+            # nothing settles it, so its window ends where the next would have begun
+            end = min(c, come if come is not None else tick + s.period)
         out.add(
             s.version,
             np.array([tick]),
             np.array([a if i == 0 else tick]),
-            np.array([c if final else ticks[i + 1][0]]),
+            np.array([end]),
             np.array([s.period]),
             anchored=np.array([int(i == 0)]),
             closed=np.array([c]),

@@ -1,0 +1,119 @@
+"""`qpa report`: a digest of a day, a week, a month or any window, as one HTML file or as text."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from qpanalytics.cli.options import AsOf, Asked, Check, Config, Db, Since, Source, Tag, Tz, Until, instant, now, zone_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from qpanalytics.history import History
+    from qpanalytics.report import Report
+    from qpanalytics.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("report")(report)
+
+
+def report(
+    daily: Annotated[bool, typer.Option("--daily", help="The last full day.")] = False,
+    weekly: Annotated[bool, typer.Option("--weekly", help="The last full Monday to Sunday (default).")] = False,
+    monthly: Annotated[bool, typer.Option("--monthly", help="The last full calendar month.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the file.")] = Path("reports"),
+    shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
+    db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
+    check: Check = None, tag: Tag = None, source: Source = None, tz: Tz = None,
+) -> None:  # fmt: skip
+    """One page: what needs you, what changed, every check, and what could not be seen."""
+    from qpanalytics.cli.output import write
+    from qpanalytics.errors import UsageError
+
+    if shape not in ("html", "text"):
+        raise UsageError(f"--format {shape}: a report is html or text")
+    periods = [name for name, on in (("daily", daily), ("weekly", weekly), ("monthly", monthly)) if on]
+    if len(periods) > 1 or (periods and (since or until)):
+        raise UsageError("a report has one window: --daily, --weekly, --monthly, or --since and --until")
+    asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
+    made = make(asked, "custom" if since or until else (periods or ["weekly"])[0])
+    if shape == "text":
+        write(made.text)
+        return
+    path = save(made, out)
+    from qpanalytics import spell
+    from qpanalytics.report.wording import verdict
+
+    typer.echo(f"{spell.plain(verdict(made.facts))}: {spell.plain(str(path))}")
+
+
+def make(asked: Asked, period: str) -> Report:
+    """The report that was asked for."""
+    from qpanalytics.report import report as digest
+
+    settings = asked.settings()
+    tz = zone_of(asked.tz) or settings.report.tz
+    history = _history(asked, settings, period, tz)
+    return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz))
+
+
+def save(made: Report, out: Path) -> Path:
+    """Writes the page into `out`, which is made if need be; UsageError where that cannot be."""
+    from qpanalytics import spell
+    from qpanalytics.errors import UsageError
+
+    try:
+        return made.write(out)
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written to {spell.plain(str(out))}: {error.strerror or error}. Name another folder with --out"
+        ) from None
+
+
+def _history(asked: Asked, settings: Settings, period: str, tz: str) -> History:
+    from dataclasses import replace
+
+    from qpanalytics.cli.options import opened
+    from qpanalytics.history import resolve_as_of
+    from qpanalytics.report.window import period_window
+
+    if period == "custom":
+        return opened(asked)[0]
+    clock = now()
+    at: datetime | None = instant("--as-of", asked.as_of, clock)
+    why = ""
+    if at is None:
+        since, until = period_window(period, clock, tz)
+        at, why = resolve_as_of(asked.store(settings), now=clock, since=since, until=until)
+        if why:
+            typer.echo(f"qpa: {why} (--as-of says otherwise)", err=True)
+    since, until = period_window(period, at, tz)
+    history, _ = opened(replace(asked, as_of=at.isoformat(), since=since.isoformat(), until=until.isoformat()))
+    return replace(history, why_as_of=why)
+
+
+def _command(asked: Asked, history: History, period: str, tz: str) -> str:
+    """The command that gives the same numbers, at whatever time it is typed."""
+    from qpanalytics import spell
+
+    parts = ["qpa", "report"]
+    if period == "custom":
+        parts += ["--since", spell.iso(history.since), "--until", spell.iso(history.until)]
+    else:
+        parts.append(f"--{period}")
+    parts += ["--as-of", spell.iso(history.as_of)]
+    for option, values in (("--check", asked.check), ("--tag", asked.tag), ("--source", asked.source)):
+        for value in values or ():
+            parts += [option, value]
+    if tz != "UTC":
+        parts += ["--tz", tz]
+    if asked.config is not None:
+        parts += ["--config", str(asked.config)]
+    parts += ["--db", str(history.store.path)]
+    return shlex.join(parts)

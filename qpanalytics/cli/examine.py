@@ -1,0 +1,156 @@
+"""What `qpa doctor` looks at: configuration, store, clock, data. Each finding says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from qpanalytics import spell
+from qpanalytics.cli.options import Asked, after
+from qpanalytics.errors import QpaError
+
+if TYPE_CHECKING:
+    from qpanalytics.settings import Settings
+    from qpanalytics.store.db import Store
+
+#: With less room than this an import may not fit.
+LITTLE_ROOM = 200 * 2**20
+#: Clocks of two machines differ; a ping this far ahead of ours is more than that.
+CLOCKS_DIFFER = timedelta(minutes=2)
+#: A file that ended so long ago says nothing of the present.
+STALE = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One line of the examination."""
+
+    grade: Literal["ok", "note", "bad"]
+    said: str
+
+
+def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
+    """Everything that can be examined; what is broken ends the part that needs it, never with an exception."""
+    try:
+        settings = asked.settings()
+    except QpaError as error:
+        yield Seen("bad", f"configuration: {error}")
+        return
+    described = spell.plural(len(settings.check), "check")
+    yield Seen("ok", f"configuration: {described} described, {spell.plural(len(settings.source), 'source')}")
+    yield from _clock(clock)
+    store = asked.store(settings)
+    try:
+        yield from _store(store)
+        if store.exists():
+            yield from _data(store, settings, clock)
+    except QpaError as error:
+        yield Seen("bad", f"store: {error}")
+
+
+def _clock(clock: datetime) -> Iterator[Seen]:
+    if clock.year < 2026:
+        yield Seen("bad", f"clock: it says {spell.iso(clock)}, before this program was made. Set the clock")
+    else:
+        yield Seen("ok", f"clock: {spell.iso(clock)}")
+
+
+def _store(store: Store) -> Iterator[Seen]:
+    folder = store.path.resolve().parent
+    if not store.exists():
+        yield Seen("note", f"store: none at {store.name} yet. Make one with: qpa import FILE --checks FILE")
+        return
+    size = store.path.stat().st_size
+    free = shutil.disk_usage(folder).free
+    grade: Literal["ok", "bad"] = "bad" if free < LITTLE_ROOM else "ok"
+    todo = ". Make room on that disk" if grade == "bad" else ""
+    yield Seen(grade, f"store: {store.name}, {size / 2**20:.1f} MB; {free / 2**30:.1f} GB free{todo}")
+
+
+def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
+    from qpanalytics.history import DEFAULT_WINDOW, History
+
+    with store.read() as con:
+        row = con.execute(
+            """
+            select (select count(*) from store.checks), (select count(*) from store.pings),
+                (select max(received_at) from store.pings), (select max(until_at) from store.fetches)
+            """
+        ).fetchone()
+    checks, pings, last, vouched = row or (0, 0, None, None)
+    if not checks:
+        yield Seen("note", "data: the store is empty. Fill it with: qpa import FILE --checks FILE")
+        return
+    yield Seen("ok", f"data: {spell.plural(checks, 'check')}, {spell.plural(pings, 'ping')}")
+    if last is not None and last > clock + CLOCKS_DIFFER:
+        yield Seen(
+            "bad",
+            f"clock: the last ping is dated {spell.duration((last - clock).total_seconds())} from now. Set this clock, "
+            "or look where those pings come from",
+        )
+    if vouched is not None and clock - vouched > STALE:
+        yield Seen(
+            "note",
+            f"data: nothing was seen after {spell.iso(vouched)}, {spell.duration((clock - vouched).total_seconds())} ago. "
+            "Import what came since",
+        )
+    at = min(clock, vouched) if vouched is not None else clock
+    history = History(store, as_of=at, since=at - DEFAULT_WINDOW, until=after(at), maintenance=tuple(settings.maintenance))
+    yield from _promises(history)
+
+
+def _promises(history: object) -> Iterator[Seen]:
+    from qpanalytics.history import History
+    from qpanalytics.ledger import tables
+
+    assert isinstance(history, History)
+    frame = history.checks
+    bare = frame.loc[frame["schedule"].isna(), "check"]
+    if len(bare):
+        yield Seen(
+            "note",
+            f"data: {_named(bare)} no schedule, so no runs are expected of it; describe it in [[check]] or a check file",
+        )
+    never = frame.loc[frame["last_ping_at"].isna(), "check"]
+    if len(never):
+        yield Seen("note", f"data: {_named(never)} never pinged; is the name the one that its pings carry?")
+    with history.session() as con:
+        blind = con.sql(
+            "select c.check_name as name from telling t join checks c using (check_id) where t.cannot_tell order by 1"
+        ).to_arrow_table()
+        versions = tables.promises(con)
+        names = dict(con.execute("select check_id, check_name from checks").fetchall())
+    told = blind.column("name").to_pylist()
+    if told:
+        yield Seen(
+            "note",
+            f"data: {_named(told)} completions at any time between two ticks, so rate and lateness cannot be told; "
+            "a coarser schedule or a start ping helps",
+        )
+    uneven = [
+        names[check]
+        for check, promised in versions.items()
+        if check in names and promised and promised[-1].grace_s is None and _uneven(promised[-1].schedule, promised[-1].tz)
+    ]
+    if uneven:
+        yield Seen(
+            "note",
+            f"data: {_named(uneven)} gaps that differ more than threefold and no grace of its own; the default goes by the "
+            "shortest gap. Give one: grace = \"15 min\"",
+        )
+
+
+def _uneven(schedule: str | None, tz: str) -> bool:
+    from qpanalytics.ledger.versions import schedule_of
+
+    return schedule is not None and schedule_of(schedule, tz).gaps_differ()
+
+
+def _named(names: object) -> str:
+    """Up to three names and how many more, with the verb `has` or `have`."""
+    known = [spell.plain(str(n)) for n in names]  # type: ignore[attr-defined]
+    more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+    return f"{', '.join(known[:3])}{more} {'has' if len(known) == 1 else 'have'}"

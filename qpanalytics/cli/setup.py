@@ -1,0 +1,82 @@
+"""`qpa init`, `qpa demo` and `qpa doctor`: the first steps, and what to look at when something is odd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qpanalytics.cli.options import Asked, Config, Db, now
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command("init")(init)
+    app.command("demo")(demo)
+    app.command("doctor")(doctor)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("qpa.toml"),
+) -> None:
+    """Write a commented qpa.toml to start from."""
+    from qpanalytics import spell
+    from qpanalytics.errors import UsageError
+    from qpanalytics.settings import example
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(example())
+    except FileExistsError:
+        raise UsageError(f"{spell.plain(str(path))} is there already; it was left as it is. Name another file") from None
+    except OSError as error:
+        raise UsageError(f"{spell.plain(str(path))} cannot be written: {error.strerror or error}") from None
+    typer.echo(f"{spell.plain(str(path))} written. Next: edit it, then: qpa import FILE, qpa doctor")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the stores and reports.")] = Path("reports"),
+) -> None:
+    """Build stores from the bundled data, print the verdicts, write two weekly reports."""
+    import shlex
+
+    from qpanalytics import load, spell
+    from qpanalytics.cli.digest import make, save
+    from qpanalytics.cli.progress import progress
+    from qpanalytics.errors import UsageError
+    from qpanalytics.report.wording import verdict
+    from qpanalytics.store.db import Store
+    from qpanalytics.verdict import verdicts
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{spell.plain(str(out))} cannot be made: {error.strerror or error}. Name another --out") from None
+    for name in ("histories", "recorded"):
+        path = out / f"demo-{name}.duckdb"
+        store = Store(path)
+        path.unlink(missing_ok=True)
+        with progress(f"reading the {name}") as step:
+            as_of = load.fill(store, name, now=now(), progress=step)
+        made = make(Asked(db=path, as_of=spell.iso(as_of)), "weekly")
+        written = save(made, out)
+        typer.echo(f"\n{load.parts(name)[0].store}: {spell.plain(verdict(made.facts))}")
+        for number, row in enumerate(verdicts(made.history).itertuples(), start=1):
+            typer.echo(f"  {number}. {spell.plain(str(row.sentence))}")
+        typer.echo(f"  report: {spell.plain(str(written))}")
+        typer.echo(f"  store:  {spell.plain(str(path))} (qpa checks --db {shlex.quote(str(path))})")
+
+
+def doctor(db: Db = None, config: Config = None) -> None:
+    """Look at configuration, store, clock and data, and say what to do."""
+    from qpanalytics import spell
+    from qpanalytics.cli.examine import examine
+
+    asked = Asked(db=db, config=config)
+    worst = 0
+    for finding in examine(asked, now()):
+        typer.echo(f"{finding.grade:4}  {spell.plain(finding.said)}")
+        worst = max(worst, finding.grade == "bad")
+    if worst:
+        raise typer.Exit(1)

@@ -1,0 +1,128 @@
+"""The way into a notebook: `load` opens a store, `demo` builds one from the bundled data. They read the clock; nothing below does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qpanalytics import demo as bundled
+from qpanalytics import settings, spell
+from qpanalytics.collect.configured import agree
+from qpanalytics.errors import UsageError
+from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of
+from qpanalytics.store.db import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qpanalytics.demo import Bundled
+
+_DEMOS = {"histories": bundled.REAL, "recorded": bundled.RECORDED}
+
+
+def load(
+    path: str | Path | None = None,
+    *,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    as_of: str | datetime | None = None,
+    check: str | Sequence[str] = (),
+    tag: str | Sequence[str] = (),
+    source: str | Sequence[str] = (),
+    config: str | Path | None = None,
+) -> History:
+    """The history in a store: `qpa.load("qpa.duckdb", since="90d")`.
+
+    `since`, `until` and `as_of` are instants ("2026-11-01", "2026-11-01T07:00Z", "90d" ago, aware datetimes); without
+    them the window is the 90 days before now, or before the last thing seen in a store of old files. `check` takes
+    shell patterns. Without `path` the configuration says where the store is, else it is `qpa.duckdb`.
+    """
+    configured = settings.load(None if config is None else Path(config))
+    store = Store(path or configured.store.path)
+    now = datetime.now(UTC)
+    agree(store, configured, now=now)
+    begin, end, at = _instant("since", since, now), _instant("until", until, now), _instant("as_of", as_of, now)
+    why = ""
+    if at is None:
+        at, why = resolve_as_of(store, now=now, since=begin, until=end)
+    begin = _instant("since", since, at)
+    return History(
+        store,
+        as_of=at,
+        since=begin or min(at, end or at) - DEFAULT_WINDOW,
+        until=end or at + timedelta(microseconds=1),
+        pick=Pick(_names(check), _names(tag), _names(source)),
+        maintenance=tuple(configured.maintenance),
+        why_as_of=why,
+    )
+
+
+def demo(name: str = "histories") -> History:
+    """A history of the bundled data, built once per process: `"histories"` (nine real ones) or `"recorded"`.
+
+    The window is the 90 days before the instant that the bundled report is made at.
+    """
+    if name not in _DEMOS:
+        raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join(_DEMOS)}")
+    store, as_of = _demo_store(name)
+    return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + timedelta(microseconds=1))
+
+
+def parts(name: str) -> list[Bundled]:
+    """The bundled histories that make up one demo."""
+    return [b for b in bundled.histories() if b.store == _DEMOS[name]]
+
+
+def fill(store: Store, name: str, *, now: datetime, progress: Callable[[int, int], None] | None = None) -> datetime:
+    """Takes the bundled histories of one demo into `store`, each under its own source; returns the instant to ask about."""
+    from qpanalytics.collect.intake import Looked, take
+    from qpanalytics.sources.files import read_checks, read_pings
+
+    bundle = parts(name)
+    for number, one in enumerate(bundle):
+        with store.write() as con:
+            staged = read_pings(con, list(one.pings), mapping={}, skip_bad=False)
+            take(
+                con,
+                source=one.name,
+                looks=[Looked(f.path, f.digest) for f in staged.files],
+                entries=read_checks(one.checks),
+                covers_until=one.covers_until,
+                tried_at=now,
+            )
+        if progress is not None:
+            progress(number + 1, len(bundle))
+    return max(b.as_of for b in bundle)
+
+
+@cache
+def _demo_store(name: str) -> tuple[Store, datetime]:
+    folder = tempfile.TemporaryDirectory(prefix="qpa-demo-")
+    _KEPT.append(folder)
+    store = Store(Path(folder.name) / f"{name}.duckdb")
+    return store, fill(store, name, now=datetime.now(UTC))
+
+
+#: Folders of demos: removed when the process ends.
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _instant(option: str, value: str | datetime | None, now: datetime) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise UsageError(f"{option}: {value} has no time zone; give an aware datetime, or text such as 2026-11-01")
+        return value.astimezone(UTC)
+    try:
+        return spell.parse_instant(value, now=now)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
