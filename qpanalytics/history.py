@@ -108,8 +108,11 @@ class History:
         return replace(self, since=since, until=until, _session=_Session(), _frames={})
 
     def before(self) -> History:
-        """The window of the same length just before this one."""
-        return self.window(self.since - (self.until - self.since), self.since)
+        """The window of the same length just before this one; the same object each time, so that a session is shared."""
+        if "before" not in self._frames:
+            self._frames["before"] = self.window(self.since - (self.until - self.since), self.since)
+        found: History = self._frames["before"]
+        return found
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,0 +1,83 @@
+"""The digest of a window: `report(history)` gives a page, a text and a fragment that say the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from qpanalytics.history import History
+    from qpanalytics.report.model import Facts, Period
+
+
+@dataclass(frozen=True)
+class Report:
+    """One digest. `html` is a self-contained page without scripts, `text` the same words for a terminal."""
+
+    facts: Facts
+    history: History
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        from qpanalytics.report.page import page
+
+        return page(self.facts)
+
+    @property
+    def text(self) -> str:
+        """The same words as plain text."""
+        from qpanalytics.report.text import text
+
+        return text(self.facts)
+
+    @property
+    def name(self) -> str:
+        """A file name that tells the window, and which checks if not all: `weekly-2026-08-10.html`."""
+        from zoneinfo import ZoneInfo
+
+        window = self.facts.window
+        pick = self.history.pick
+        first = window.since_at.astimezone(ZoneInfo(window.tz)).date()
+        chosen = [re.sub(r"[^A-Za-z0-9_.-]+", "-", c)[:40].strip("-.") for c in (*pick.tags, *pick.checks, *pick.sources)]
+        store = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.history.store.path.stem)[:40]
+        named = [store] if store not in ("qpa", "-memory-") else []
+        return "-".join([window.period, first.isoformat(), *named, *filter(None, chosen)]) + ".html"
+
+    def write(self, folder: str | Path = "reports") -> Path:
+        """Writes the page into `folder` (made if need be) and returns its path; OSError where that fails."""
+        path = Path(folder) / self.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.html, encoding="utf-8", newline="\n")
+        return path
+
+    def _repr_html_(self) -> str:
+        from qpanalytics.report.page import fragment
+
+        return fragment(self.facts)
+
+
+def report(
+    history: History,
+    *,
+    period: Period | Literal["daily", "weekly", "monthly", "custom"] = "weekly",
+    tz: str = "UTC",
+    command: str = "",
+) -> Report:
+    """The digest of the last full day, week or month in `tz` before `history.as_of`; "custom": of its own window.
+
+    `command` is printed as the way to the same numbers.
+    """
+    from qpanalytics import __version__, spell
+    from qpanalytics.report.facts import facts
+    from qpanalytics.report.window import period_window
+
+    shown = history
+    if period != "custom":
+        since, until = period_window(period, history.as_of, tz)
+        shown = history if (since, until) == (history.since, history.until) else history.window(since, until)
+    made_by = f"qpanalytics {__version__} from {spell.plain(shown.store.path.name)}"
+    gathered = facts(shown, period=period, tz=tz, command=command, made_by=made_by)
+    return Report(gathered, replace(shown))
