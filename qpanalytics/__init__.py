@@ -19,10 +19,10 @@ _PLACES = {
     "History": "qpanalytics.history",
     "QpaError": "qpanalytics.errors",
     "coverage": "qpanalytics.analysis.coverage",
-    "demo": "qpanalytics.load",
+    "demo": "qpanalytics.opening",
     "durations": "qpanalytics.analysis.durations",
     "lateness": "qpanalytics.analysis.lateness",
-    "load": "qpanalytics.load",
+    "load": "qpanalytics.opening",
     "report": "qpanalytics.report",
     "success": "qpanalytics.analysis.success",
     "verdicts": "qpanalytics.verdict",
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from qpanalytics.analysis.success import success as success
     from qpanalytics.errors import QpaError as QpaError
     from qpanalytics.history import History as History
-    from qpanalytics.load import demo as demo
-    from qpanalytics.load import load as load
+    from qpanalytics.opening import demo as demo
+    from qpanalytics.opening import load as load
     from qpanalytics.report import report as report
     from qpanalytics.verdict import verdicts as verdicts
 

@@ -128,7 +128,7 @@ class History:
             finally:
                 self._session.con = None
 
-    def sql(self, name: str, **params: Any) -> pa.Table:
+    def sql(self, name: str, /, **params: Any) -> pa.Table:
         """Runs `analysis/sql/<name>.sql` over the logical relations; $since, $until and $as_of are given where named."""
         text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
         known = {"since": self.since, "until": self.until, "as_of": self.as_of, **params}

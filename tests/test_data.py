@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from qpanalytics import demo
-from qpanalytics.demo import REAL, RECORDED, Bundled, bundle, histories
+from qpanalytics import bundled as demo
+from qpanalytics.bundled import REAL, RECORDED, Bundled, bundle, histories
 from qpanalytics.errors import QpaError
 
 ROOT = Path(__file__).resolve().parents[1]

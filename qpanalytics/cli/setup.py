@@ -41,7 +41,7 @@ def demo(
     """Build stores from the bundled data, print the verdicts, write two weekly reports."""
     import shlex
 
-    from qpanalytics import load, spell
+    from qpanalytics import opening, spell
     from qpanalytics.cli.digest import make, save
     from qpanalytics.cli.progress import progress
     from qpanalytics.errors import UsageError
@@ -58,10 +58,10 @@ def demo(
         store = Store(path)
         path.unlink(missing_ok=True)
         with progress(f"reading the {name}") as step:
-            as_of = load.fill(store, name, now=now(), progress=step)
+            as_of = opening.fill(store, name, now=now(), progress=step)
         made = make(Asked(db=path, as_of=spell.iso(as_of)), "weekly")
         written = save(made, out)
-        typer.echo(f"\n{load.parts(name)[0].store}: {spell.plain(verdict(made.facts))}")
+        typer.echo(f"\n{opening.parts(name)[0].store}: {spell.plain(verdict(made.facts))}")
         for number, row in enumerate(verdicts(made.history).itertuples(), start=1):
             typer.echo(f"  {number}. {spell.plain(str(row.sentence))}")
         typer.echo(f"  report: {spell.plain(str(written))}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from qpanalytics.history import History
@@ -81,3 +83,13 @@ def report(
     made_by = f"qpanalytics {__version__} from {spell.plain(shown.store.path.name)}"
     gathered = facts(shown, period=period, tz=tz, command=command, made_by=made_by)
     return Report(gathered, replace(shown))
+
+
+class _Callable(ModuleType):
+    """`qpa.report(h)` and `qpanalytics.report.page` are both wanted, and a package has one attribute of a name."""
+
+    def __call__(self, history: History, **told: Any) -> Report:
+        return report(history, **told)
+
+
+sys.modules[__name__].__class__ = _Callable

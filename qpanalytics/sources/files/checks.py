@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from qpanalytics.errors import InputError
 from qpanalytics.settings import CHECK_KEYS, CheckEntry, check_entry, explain
 from qpanalytics.sources.files.columns import looks_like_data, names
-from qpanalytics.sources.files.delimited import header, wide_fields
+from qpanalytics.sources.files.delimited import field_limit, header
 from qpanalytics.sources.files.look import BOM, Look, look
 from qpanalytics.spell import iso, quoted
 
@@ -62,13 +62,11 @@ def _csv(found: Look, text: str, warn: Callable[[str], None]) -> Iterator[tuple[
         if columns.count(name) > 1:
             raise InputError(f"{found.name}: has {columns.count(name)} columns named {quoted(name)}; keep one")
     if ignored := [name for name in head.columns if name.strip() and name.strip().lower() not in CHECK_KEYS]:
-        what = (
-            "is not a column of check files and was" if len(ignored) == 1 else "are not columns of check files and were"
-        )
-        warn(f"{found.name}: {names(ignored)} {what} ignored")
+        what, was = ("is not a column", "was") if len(ignored) == 1 else ("are not columns", "were")
+        warn(f"{found.name}: {names(ignored)} {what} of check files and {was} ignored")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=head.delimiter, strict=True)
     line, seen = 1, False
-    with wide_fields():
+    with field_limit(len(text)):
         try:
             for values in reader:
                 if values and seen:

@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import duckdb
 
+from qpanalytics.errors import InputError
 from qpanalytics.sources.files.columns import match, raw
-from qpanalytics.sources.files.delimited import ending_of, scan
-from qpanalytics.sources.files.look import BOM, Look
-
-VALUES = "qpa_file_values"
+from qpanalytics.sources.files.delimited import RECORDS, Reading, Refused, ending_of, put, scan
+from qpanalytics.sources.files.look import BOM, LONGEST_LINE, Look
 
 
-def select(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> tuple[str, list[str], list[str]]:
-    """SQL for the raw columns, the JSON pointers it takes as $pointers, and the keys that mean nothing to us.
+def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> Reading:
+    """How to read the file, whose values are put into a temporary table on the way.
 
-    The values go into a temporary table first. Lines are read as text, so that a broken one is one bad row and has its
-    number. The keys of all objects together are the file's columns.
+    Lines are read as text, so that a broken one is one bad row and has its number. The keys of all objects together are
+    the file's columns.
     """
-    con.execute(f"create or replace temp table {VALUES} as {_values(found)}", {"path": found.literal})
+    refused: list[Refused] = []
+    if found.format == "jsonl" and not found.uniform:
+        put(con, ["line", "v"], _lines(found, refused))
+    else:
+        con.execute(f"create or replace temp table {RECORDS} as {_values(found)}", {"path": found.literal})
+        con.execute(f"create or replace temp table {RECORDS} as select row_number() over () as line, v from {RECORDS}")  # noqa: S608
     keys = con.execute(
         f"""
         with sets as (
-            select case when json_valid(v) then json_keys(v) end as keys, min(rowid) as place from {VALUES} group by 1
+            select case when json_valid(v) then json_keys(v) end as keys, min(line) as line from {RECORDS} group by 1
         )
-        select key from sets, unnest(keys) as u(key) group by key order by min(place), key
+        select key from sets, unnest(keys) as u(key) group by key order by min(line), key
         """  # noqa: S608 - our own name
     ).fetchall()
     columns = [key for (key,) in keys]
     places, ignored = match(found.name, columns, mapping)
     # In a JSON pointer only these two characters mean something.
     pointers = ["/" + columns[at].replace("~", "~0").replace("/", "~1") for at in places.values()]
-    return _select({name: f"texts[{at}]" for at, name in enumerate(places, 1)}), pointers, ignored
+    texts = {name: f"texts[{at}]" for at, name in enumerate(places, 1)}
+    return Reading(_select(texts), {"pointers": pointers}, ignored, refused)
 
 
 def _values(found: Look) -> str:
@@ -43,10 +48,28 @@ def _values(found: Look) -> str:
         # A byte 1 cannot stand in JSON, so no good line is parted. An empty line is NULL and keeps its place.
         options = "header = false, delim = e'\\x01', quote = '', escape = ''"
         return "from " + scan(found, "'v': 'varchar'", options, ending, one_piece=False)
-    layout = "array" if found.head.removeprefix(BOM).lstrip().startswith(b"[") else "unstructured"
+    layout = "unstructured"
+    if found.head.removeprefix(BOM).lstrip().startswith(b"["):
+        layout = "array"
+        if not found.tail.rstrip().endswith(b"]"):  # DuckDB takes what there is without a word
+            raise InputError(f"{found.name}: is cut off: its list is not closed")
     packed = "gzip" if found.packed else "uncompressed"
     options = f"format = '{layout}', compression = '{packed}', hive_partitioning = false"
     return f"select json::varchar as v from read_json_objects($path, {options})"  # noqa: S608 - our own words
+
+
+def _lines(found: Look, refused: list[Refused]) -> Iterator[list[str | int]]:
+    """The lines of a file whose line ends differ, with their numbers; what is no text goes to `refused`."""
+    with found.open() as file:
+        for line, data in enumerate(file, 1):
+            text = (data.removeprefix(BOM) if line == 1 else data).rstrip(b"\r\n")
+            if len(text) > LONGEST_LINE:
+                refused.append(Refused(line, text[:200].decode(errors="replace"), "is longer than 2 MB"))
+            elif text.strip():
+                try:
+                    yield [line, text.decode()]
+                except UnicodeDecodeError:
+                    refused.append(Refused(line, text[:200].decode(errors="replace"), "is not UTF-8"))
 
 
 def _select(texts: Mapping[str, str]) -> str:
@@ -60,7 +83,7 @@ def _select(texts: Mapping[str, str]) -> str:
     wholes = " ".join(f"when '{name}' then {text}" for name, text, _ in nested)
     columns = raw(
         {name: f"nullif({text}, '')" for name, text in texts.items()},
-        row_no="place",
+        row_no="line",
         fault="fault",
         whole=f"case fault {wholes} else v end" if wholes else "v",
     )
@@ -75,9 +98,8 @@ def _select(texts: Mapping[str, str]) -> str:
                     {faults}
                 end as fault
             from (
-                select place, v,
-                    case when json_valid(v) then json_extract_string(v, $pointers::varchar[]) end as texts
-                from (select v, row_number() over () as place from {VALUES}) where v is not null
+                select line, v, case when json_valid(v) then json_extract_string(v, $pointers::varchar[]) end as texts
+                from {RECORDS} where v is not null
             )
         )
         """  # noqa: S608 - our own words

@@ -1,10 +1,4 @@
-"""One look at a file before anything is read from it: what it is, whether it is whole, and its digest.
-
-The look also decides how far DuckDB may be trusted with the file. Its CSV reader cuts a file into pieces and reads them
-at once; measured with 2.0, a line end inside quotes at such a cut makes it return rows that nobody wrote, and lines of
-15 MB can vanish without a word. So a file with quotes or long lines is read in one piece, and one with a record too
-long even for that is refused.
-"""
+"""One look at a file before anything is read from it: what it is, whether it is whole, and its digest."""
 
 from __future__ import annotations
 
@@ -12,6 +6,7 @@ import glob
 import gzip
 import hashlib
 import os
+import re
 import stat
 import zlib
 from collections.abc import Sequence
@@ -25,7 +20,7 @@ from qpanalytics.spell import plain
 BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 20
 LONGEST_LINE = 2_000_000  # bytes; DuckDB's own limit, a longer line is a bad row
-LONGEST_RECORD = 16 * CHUNK  # half of what DuckDB holds at once; beyond that its answers are wrong
+HOPELESS_LINE = 16_000_000  # half of what DuckDB holds at once; it can lose longer ones without a word
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
             ".parquet": "parquet", ".pq": "parquet"}  # fmt: skip
@@ -42,9 +37,10 @@ class Look:
     packed: bool  # gzip
     digest: str  # SHA-256 of the bytes as they lie on disk, hexadecimal
     head: bytes  # the first megabyte, unpacked
+    tail: bytes  # the last kilobyte, unpacked
     quotes: bool  # a double quote somewhere in it
+    uniform: bool  # all line ends are alike, also those inside quotes
     longest_line: int  # bytes; exact from 1 MB on
-    longest_record: int  # bytes, give or take 2 MB; too long where quotes stand inside unquoted values
 
     @property
     def name(self) -> str:
@@ -99,6 +95,8 @@ def look(path: str) -> Look:
             raise InputError(f"{name}: is not a regular file; write the rows to one first")
         with Path(path).open("rb") as file:
             magic = file.read(8)
+        if os.sep == "/" and "\\" in os.path.abspath(path) and re.search(r"[*?\[]", os.path.abspath(path)):
+            raise InputError(f"{name}: DuckDB finds no path with a backslash and one of * ? [ in it; rename it")
         packed = magic.startswith(b"\x1f\x8b")
         _refuse_by_start(name, path, magic, packed)
         return _read(path, packed)
@@ -128,12 +126,12 @@ def _read(path: str, packed: bool) -> Look:
         before = os.fstat(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with gzip.open(path) if packed else Path(path).open("rb") as file:
-        head = file.read(CHUNK)
+        head = tail = chunk = file.read(CHUNK)
         parquet = head.startswith(b"PAR1")
-        spans = _Spans(b"\n" if b"\n" in head else b"\r")
-        chunk = head
+        lines = _Lines(b"\n" if b"\n" in head else b"\r")
         while chunk and not parquet:
-            spans.add(chunk)
+            lines.add(chunk)
+            tail = tail[-1000:] + chunk[-1000:] if chunk is not head else chunk
             chunk = file.read(CHUNK)
     after = Path(path).stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
@@ -145,7 +143,9 @@ def _read(path: str, packed: bool) -> Look:
         raise InputError(f"{name}: is named like a Parquet file but is not one")
     if len(head) < CHUNK and not head.removeprefix(BOM).strip():
         raise InputError(f"{name}: is empty")
-    return Look(path, format_, packed, digest, head, spans.quotes, spans.longest_line, spans.longest_record)
+    if format_ in ("csv", "jsonl") and lines.longest > HOPELESS_LINE:
+        raise InputError(f"{name}: has a line of {lines.longest / 1e6:.0f} MB; cut it to 2 MB")
+    return Look(path, format_, packed, digest, head, tail[-1000:], lines.quotes, lines.uniform, lines.longest)
 
 
 def _format(path: str, head: bytes) -> str:
@@ -161,33 +161,28 @@ def _format(path: str, head: bytes) -> str:
     return found or "csv"
 
 
-class _Spans:
-    """The longest line of a stream, and its longest stretch without the end of a record; fed by the chunk."""
+class _Lines:
+    """What the lines of a stream are like, fed by the chunk."""
 
     def __init__(self, ending: bytes) -> None:
         self.quotes = False
-        self.longest_line = self.longest_record = 0
+        self.longest = 0
         self._ending = ending
-        self._line = self._record = self._open = 0
+        self._line = self._lf = self._cr = self._both = 0
+        self._after_cr = False
 
     def add(self, chunk: bytes) -> None:
         first = chunk.find(self._ending)
         self._line += first if first >= 0 else len(chunk)
-        self.longest_line = max(self.longest_line, self._line)
+        self.longest = max(self.longest, self._line)
         if first >= 0:
             self._line = len(chunk) - chunk.rfind(self._ending) - 1
         self.quotes = self.quotes or b'"' in chunk
-        self._record = 0 if self._ends_record(chunk) else self._record + len(chunk)
-        self.longest_record = max(self.longest_record, self._record)
+        self._lf += chunk.count(b"\n")
+        self._cr += chunk.count(b"\r")
+        self._both += chunk.count(b"\r\n") + (self._after_cr and chunk.startswith(b"\n"))
+        self._after_cr = chunk.endswith(b"\r")
 
-    def _ends_record(self, chunk: bytes) -> bool:
-        """Whether a record ends in the chunk: a line end with an even number of quotes before it."""
-        if not self.quotes:
-            return self._ending in chunk
-        before = self._open
-        self._open = (before + chunk.count(b'"')) % 2
-        tail = chunk[-65536:]  # nearly always enough, and counting quotes is cheaper than splitting at them
-        inside = (self._open + tail.count(b'"')) % 2
-        return any(self._ending in part for part in tail.split(b'"')[inside::2]) or any(
-            self._ending in part for part in chunk.split(b'"')[before::2]
-        )
+    @property
+    def uniform(self) -> bool:
+        return (self._lf, self._cr, self._both).count(0) == 2 or self._lf == self._cr == self._both

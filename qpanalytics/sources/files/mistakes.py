@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from qpanalytics.sources.files.delimited import QUOTES, count
+
 LONGEST_NAME = 500
 
 _KINDS = "start, success, fail, log or an exit status from 0 to 255"
@@ -71,7 +73,7 @@ def _why_not_a_duration(text: str) -> str:
 
 # What DuckDB says about a line that it could not part into columns.
 _REJECTS = {
-    "UNQUOTED VALUE": "has a quote that is not closed, or text after a closing quote",
+    "UNQUOTED VALUE": QUOTES,
     "INVALID ENCODING": "is not UTF-8",
     "LINE SIZE OVER MAXIMUM": "is longer than 2 MB",
 }
@@ -83,8 +85,5 @@ def why_rejected(kind: str, message: str, columns: int) -> str:
         return _REJECTS[kind]
     if not columns:
         return "is not valid JSON"
-    if kind == "TOO MANY COLUMNS":
-        return f"has more values than the {columns} columns of the header; put quotes around a value with the delimiter"
-    if found := re.search(r"Found: (\d+)", message):
-        return f"has only {found[1]} of the {columns} values that the header names"
-    return "cannot be read"
+    found = re.search(r"Found: (\d+)", message)
+    return count(int(found[1]), columns) if found else "cannot be parted into columns"

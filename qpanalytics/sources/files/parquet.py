@@ -9,6 +9,7 @@ import duckdb
 
 from qpanalytics.errors import InputError
 from qpanalytics.sources.files.columns import match, raw
+from qpanalytics.sources.files.delimited import Reading
 from qpanalytics.sources.files.look import Look
 from qpanalytics.spell import quoted
 
@@ -19,8 +20,8 @@ _TEXTUAL = re.compile(
 )
 
 
-def select(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> tuple[str, list[str]]:
-    """SQL for the raw columns ($path is the path), and the names of the columns that mean nothing to us."""
+def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> Reading:
+    """How to read the file; InputError for a column of a type whose meaning nobody knows."""
     described = con.execute(
         "select column_name, column_type from (describe select * from read_parquet($path, hive_partitioning = false))",
         {"path": found.literal},
@@ -38,7 +39,8 @@ def select(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
         if advice := _refusal(name, type_):
             raise InputError(f"{found.name}: column {quoted(column)} is {type_.lower()[:60]}; {advice}")
         texts[name] = f"nullif({value}::varchar, '')"
-    return f"select {raw(texts, **known)} from read_parquet($path, hive_partitioning = false)", ignored  # noqa: S608
+    sql = f"select {raw(texts, **known)} from read_parquet($path, hive_partitioning = false)"  # noqa: S608 - quoted
+    return Reading(sql, {"path": found.literal}, ignored)
 
 
 def _refusal(name: str, type_: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,16 +100,13 @@ def read_pings(
         if not skip_bad and staged.skipped:
             raise InputError(_refusal(staged))
     except BaseException:
-        with suppress(
-            duckdb.Error
-        ):  # a transaction in which reading failed takes no more commands, and ends without it
+        # A transaction in which reading failed takes no more commands; rolled back, it leaves no table either.
+        with suppress(duckdb.Error):
             con.execute("drop table if exists temp.staged_pings")
         raise
     if ignored:
-        what = (
-            "is not a column of ping files and was" if len(ignored) == 1 else "are not columns of ping files and were"
-        )
-        staged.warnings.insert(0, f"{names(list(ignored))} {what} ignored")
+        what, was = ("is not a column", "was") if len(ignored) == 1 else ("are not columns", "were")
+        staged.warnings.insert(0, f"{names(list(ignored))} {what} of ping files and {was} ignored")
     return staged
 
 
@@ -140,8 +137,10 @@ def _stage(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
     """Add the file's good rows to `staged_pings` and its account to `staged`; return the columns that were ignored."""
     _clear(con)
     try:
-        ignored = _type(con, found, mapping)
-        bad, skipped = _bad_rows(con, found, mapping, KEPT - len(staged.bad))
+        reading = _reading(con, found, mapping)
+        sql = f"create temp table {_ROWS} as with raw as ({reading.sql}) select * from ({_TYPED})"  # noqa: S608
+        con.execute(sql, reading.params)
+        bad, skipped = _bad_rows(con, found, reading, KEPT - len(staged.bad))
         con.execute(
             f"""
             insert into staged_pings
@@ -154,7 +153,7 @@ def _stage(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
     except duckdb.Error as error:
         if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
             raise
-        raise _unreadable(found, mapping, error) from error
+        raise _unreadable(found, error) from error
     finally:
         with suppress(duckdb.Error):
             _clear(con)
@@ -163,29 +162,19 @@ def _stage(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
     if not rows:
         all_bad = f"none of its {number(skipped)} rows could be taken" if skipped else "has no rows"
         staged.warnings.append(f"{found.name}: {all_bad}")
-    return ignored
+    return reading.ignored
 
 
-def _type(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> list[str]:
-    """Fill the table _ROWS with the file's rows, typed and judged."""
-    params: dict[str, object] = {"path": found.literal}
+def _reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> delimited.Reading:
     if found.format == "csv":
-        select, ignored = delimited.select(found, _header(found, mapping), mapping)
-    elif found.format == "parquet":
-        select, ignored = parquet.select(con, found, mapping)
-    else:
-        select, pointers, ignored = jsons.select(con, found, mapping)
-        params = {"pointers": pointers}
-    con.execute(f"create temp table {_ROWS} as with raw as ({select}) select * from ({_TYPED})", params)  # noqa: S608
-    return ignored
-
-
-def _header(found: Look, mapping: Mapping[str, str]) -> delimited.Header:
-    return delimited.header(found, (*FIELDS, *mapping))
+        return delimited.reading(con, found, delimited.header(found, (*FIELDS, *mapping)), mapping)
+    if found.format == "parquet":
+        return parquet.reading(con, found, mapping)
+    return jsons.reading(con, found, mapping)
 
 
 def _clear(con: duckdb.DuckDBPyConnection) -> None:
-    for name in (_ROWS, jsons.VALUES, delimited.REJECTS, delimited.SCANS):
+    for name in (_ROWS, delimited.RECORDS, delimited.REJECTS, delimited.SCANS):
         con.execute(f"drop table if exists temp.{name}")
 
 
@@ -194,15 +183,9 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(count)
 
 
-def _unreadable(found: Look, mapping: Mapping[str, str], error: duckdb.Error) -> InputError:
+def _unreadable(found: Look, error: duckdb.Error) -> InputError:
     """DuckDB's refusal of a whole file, said for a person."""
-    place = ""
-    if found.format in ("csv", "jsonl") and "invalid state" in str(error):
-        delimiter = _header(found, mapping).delimiter if found.format == "csv" else "\x01"
-        place = delimited.mixed_endings(found, delimiter)
-    elif found.format == "json":
-        place = jsons.broken(found)
-    if place:
+    if found.format == "json" and (place := jsons.broken(found)):
         return InputError(f"{found.name} {place}")
     cause = str(error).split("\n", 1)[0].replace(found.literal, found.path)
     return InputError(f"{found.name}: cannot be read: {plain(cause)[:200]}")
@@ -212,40 +195,39 @@ def _unreadable(found: Look, mapping: Mapping[str, str], error: duckdb.Error) ->
 
 
 def _bad_rows(
-    con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str], wanted: int
+    con: duckdb.DuckDBPyConnection, found: Look, reading: delimited.Reading, wanted: int
 ) -> tuple[list[BadRow], int]:
     """The first `wanted` bad rows of the file in its order, and how many there are."""
     values = con.execute(
         f"select row_no, bad_field, bad_value from {_PLACED} where bad_field is not null order by row_no limit ?",  # noqa: S608
         [wanted],
     ).fetchall()
-    count = _one(con, f"select count(*) from {_ROWS} where bad_field is not null")  # noqa: S608 - our own name
     rejects = _rejects(con)
-    lines = sorted(rejects)
-    count += len(lines)
+    count = _one(con, f"select count(*) from {_ROWS} where bad_field is not null")  # noqa: S608 - our own name
+    count += len(rejects) + len(reading.refused)
     if not count or not wanted:
         return [], count
-    bad: list[BadRow] = []
+    accepted = {row: row for row, *_ in values}
+    refused = {line: line for line in rejects}
+    if reading.header is not None:
+        accepted, refused = _places(found, reading.header, accepted, rejects, wanted)
+    elif rejects:
+        lines = sorted(rejects)
+        accepted = {row: _shifted(row, lines) for row in accepted}
     unit = {"json": "record", "parquet": "row"}.get(found.format, "line")
-    columns = 0
-    if found.format == "csv":
-        header = _header(found, mapping)
-        columns = len(header.columns)
-        accepted, refused = _places(found, header, [row for row, *_ in values], rejects, wanted)
-    else:
-        accepted = {row: _shifted(row, lines) for row, *_ in values}
-        refused = {line: line for line in lines[:wanted]}
+    bad = [BadRow(found.path, line.line, "", line.text, line.why, unit) for line in reading.refused[:wanted]]
     for row, field_, value in values:
         shown = "" if field_ in ("json", "object") else field_
         bad.append(BadRow(found.path, accepted[row], shown, value or "", why(field_, value), unit))
-    for line, place in refused.items():
-        kind, message, text = rejects[line]
-        bad.append(BadRow(found.path, place, "", text, why_rejected(kind, message, columns), unit))
+    columns = len(reading.header.columns) if reading.header else 0
+    for record, line in refused.items():
+        kind, message, text = rejects[record]
+        bad.append(BadRow(found.path, line, "", text.strip("\r\n"), why_rejected(kind, message, columns), unit))
     return sorted(bad, key=lambda row: row.line)[:wanted], count
 
 
 def _rejects(con: duckdb.DuckDBPyConnection) -> dict[int, tuple[str, str, str]]:
-    """What DuckDB could not part into columns: record number (counted as it counts) -> kind, message, text."""
+    """What DuckDB could not part into columns: number of the record, empty ones counted -> kind, message, text."""
     if not _one(con, f"select count(*) from duckdb_tables() where table_name = '{delimited.REJECTS}'"):  # noqa: S608
         return {}
     rows = con.execute(
@@ -265,22 +247,21 @@ def _shifted(row: int, rejected: Sequence[int]) -> int:
 
 
 def _places(
-    found: Look, header: delimited.Header, rows: Sequence[int], rejected: Mapping[int, object], wanted: int
+    found: Look, header: delimited.Header, rows: Collection[int], rejected: Collection[int], wanted: int
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Lines on which the given rows (counted from 1, without rejected records) and the first rejected records begin."""
     accepted: dict[int, int] = {}
     refused: dict[int, int] = {}
-    looked_for = set(rows)
     at = 0
-    for record_no, record in enumerate(delimited.records(found, header.delimiter), 1):
-        if not record.values or record_no <= header.blank + 1:
+    for record, (line, empty) in enumerate(delimited.lines_of(found, header), 1):
+        if empty or record <= header.blank + 1:
             continue
-        if record_no in rejected:
-            refused[record_no] = record.line
+        if record in rejected:
+            refused[record] = line
         else:
             at += 1
-            if at in looked_for:
-                accepted[at] = record.line
-        if len(accepted) == len(looked_for) and len(refused) >= min(wanted, len(rejected)):
+            if at in rows:
+                accepted[at] = line
+        if len(accepted) == len(rows) and len(refused) >= min(wanted, len(rejected)):
             break
     return accepted, refused

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpanalytics import demo as bundled
+from qpanalytics import bundled
 from qpanalytics import settings, spell
 from qpanalytics.collect.configured import agree
 from qpanalytics.errors import UsageError
@@ -19,7 +19,7 @@ from qpanalytics.store.db import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qpanalytics.demo import Bundled
+    from qpanalytics.bundled import Bundled
 
 _DEMOS = {"histories": bundled.REAL, "recorded": bundled.RECORDED}
 

@@ -1,0 +1,47 @@
+-- reads: checks, now_runs, runs, store.occurrences.  returns: one row per check: what it usually does, and what its runs
+-- of the window show apart from any promise.
+with lately as (
+    select
+        check_id, count(*) as runs, count(started_at) as starts
+    from now_runs where coalesce(completed_at, started_at) > $as_of - to_days(90)
+    group by check_id
+),
+ever as (
+    select
+        check_id, max(epoch_us(completed_at)) filter (success) as last_success_us,
+        min(epoch_us(started_at)) filter (completed_at is null and abandoned_at is null and limit_at <= $as_of) as open_us
+    from now_runs group by check_id
+),
+failures as (
+    select
+        check_id, first(exit_status order by completed_at desc, seq desc) as exit_status
+    from now_runs where not success and completed_at >= $since
+    group by check_id
+),
+within as (
+    select
+        check_id,
+        count(*) filter (result in ('open', 'abandoned') and overran) as never_ended,
+        count(*) filter (result in ('success', 'fail') and overran) as overran,
+        count(*) filter (result in ('success', 'fail')) as completions,
+        count(*) filter (result = 'fail') as failures
+    from runs group by check_id
+),
+promised as (
+    select check_id, count(*) as ever_n from store.occurrences
+    where deadline_at <= $as_of and expected_at < $until group by check_id
+)
+select
+    check_id,
+    coalesce(l.runs, 0) as runs, coalesce(l.starts, 0) as starts,
+    e.last_success_us, e.open_us, f.exit_status,
+    coalesce(w.never_ended, 0) as never_ended, coalesce(w.overran, 0) as overran,
+    coalesce(w.completions, 0) as completions, coalesce(w.failures, 0) as failures,
+    coalesce(p.ever_n, 0) as ever_n
+from checks
+    left join lately l using (check_id)
+    left join ever e using (check_id)
+    left join failures f using (check_id)
+    left join within w using (check_id)
+    left join promised p using (check_id)
+order by check_id

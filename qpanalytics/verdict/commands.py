@@ -1,0 +1,57 @@
+"""What to type to see the figures behind a finding."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING
+
+from qpanalytics import spell
+from qpanalytics.store.db import MemoryStore
+from qpanalytics.verdict.cases import baseline
+from qpanalytics.verdict.voice import quoted
+
+if TYPE_CHECKING:
+    from qpanalytics.history import History
+    from qpanalytics.verdict.finding import Finding
+
+_VERBS = {
+    "later": "occurrences",
+    "slower": "runs",
+    "not_vouched": "coverage",
+    "never_seen": "checks",
+    "not_judged": "success",
+    "cannot_tell": "lateness",
+    "late": "lateness",
+}
+_SPECIAL = "[]*?"
+"""What `--check` reads as a pattern. The name itself always matches its own pattern, so nothing needs escaping."""
+
+
+def command(finding: Finding, history: History) -> str:
+    """A command that shows the runs or figures of a finding; empty where the history has no file to open."""
+    if isinstance(history.store, MemoryStore):
+        return ""
+    since, until = history.since, min(history.until, history.as_of)
+    verb = _VERBS.get(finding.kind, "occurrences")
+    if not finding.figures.get("judged", True):
+        verb = "runs"
+    if finding.kind == "down":
+        until = history.as_of
+    if finding.figures.get("windows_back", 1) > 1 and (span := baseline(history)):
+        since = span[0]
+    parts = ["qpa", verb]
+    if len(finding.checks) == 1:
+        parts += ["--check", quoted(finding.check)]
+    elif finding.source and finding.kind not in ("never_seen", "not_judged", "cannot_tell"):
+        parts += ["--source", quoted(finding.source)]
+    if verb != "checks":
+        parts += ["--since", stamp(since), "--until", stamp(until)]
+    if str(history.store.path) != "qpa.duckdb":
+        parts += ["--db", quoted(str(history.store.path))]
+    return " ".join(parts)
+
+
+def stamp(at: datetime) -> str:
+    """The shortest text that means this instant: a date where it is midnight in UTC."""
+    at = at.astimezone(UTC)
+    return at.date().isoformat() if at.time() == time() else spell.iso(at)
