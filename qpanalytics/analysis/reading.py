@@ -40,7 +40,7 @@ class Reading(Protocol):
     @property
     def until(self) -> datetime: ...
 
-    def sql(self, name: str, **params: Any) -> Any:
+    def sql(self, name: str, /, **params: Any) -> Any:
         """What `sql/<name>.sql` returns over this history, as a pyarrow table."""
 
     def session(self) -> AbstractContextManager[Any]:

@@ -1,6 +1,6 @@
 """The one place that decides what is worth saying, and says it: page, mail, chat and command line only format it.
 
-cases.py (figures of the analyses, side by side) -> rules*.py (Finding, no words) -> say.py (sentences)
+`cases` puts the figures of the analyses side by side, `rules*` make findings of them without words, `say` words them.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ _TEXTS = ("kind", "severity", "check", "sentence", "label", "tone", "detail", "c
 
 def findings(history: History, *, tz: str = "UTC") -> list[Finding]:
     """What `verdicts` says, as objects, in the same order."""
-    with opened(history) as pair:
-        return worded(cases(pair), history, tz=tz)
+    with opened(history):
+        return worded(cases(history), history, tz=tz)
 
 
 def worded(known: Sequence[Case], history: History, *, tz: str) -> list[Finding]:

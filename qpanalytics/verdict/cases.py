@@ -172,38 +172,23 @@ class Case:
         return self.ended_at is not None and self.ended_at <= at
 
 
-class Pair:
-    """A history whose window before is open already, so that every comparison reads both once."""
-
-    def __init__(self, history: History, earlier: History) -> None:
-        self.history, self.earlier = history, earlier
-        self.as_of, self.since, self.until = history.as_of, history.since, history.until
-        self.sql, self.session = history.sql, history.session
-
-    def before(self) -> History:
-        """The same store in the window of equal length just before."""
-        return self.earlier
-
-
 @contextmanager
-def opened(history: History) -> Iterator[Pair]:
-    """`history` and the window before it, each with one connection."""
-    earlier = history.before()
-    with history.session(), earlier.session():
-        yield Pair(history, earlier)
+def opened(history: History) -> Iterator[None]:
+    """`history` and the window before it, each read once for everything asked within the block."""
+    with history.session(), history.before().session():
+        yield
 
 
-def cases(pair: Pair) -> list[Case]:
-    """One case per check, by name; also for those of which nothing is known."""
-    history = pair.history
-    rows = counted(pair, "check")
-    then = {row["check_id"]: row for row in counted(pair.earlier, "check")}
+def cases(history: History) -> list[Case]:
+    """One case per check, by name; also for those of which nothing is known. Within `opened` it reads once."""
+    rows = counted(history, "check")
+    then = {row["check_id"]: row for row in counted(history.before(), "check")}
     stand = _standing(history)
-    late = _measures(lateness(pair, against_before=True).to_dict("records"))
-    long = _measures(durations(pair, against_before=True).to_dict("records"))
+    late = _measures(lateness(history, against_before=True).to_dict("records"))
+    long = _measures(durations(history, against_before=True).to_dict("records"))
     earlier = _earlier(history)
     habits = {row["check_id"]: row for row in history.sql("habits").to_pylist()}
-    trouble, trouble_before = _troubles(history), _troubles(pair.earlier)
+    trouble, trouble_before = _troubles(history), _troubles(history.before())
     holes = _holes(history)
     return [
         _case(
