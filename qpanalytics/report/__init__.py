@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.report.model import Facts, Period
 
+NAME_MOST = 150
+"""File names end at 255 bytes, and people's patience before."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -43,10 +46,11 @@ class Report:
         window = self.facts.window
         pick = self.history.pick
         first = window.since_at.astimezone(ZoneInfo(window.tz)).date()
-        chosen = [re.sub(r"[^A-Za-z0-9_.-]+", "-", c)[:40].strip("-.") for c in (*pick.tags, *pick.checks, *pick.sources)]
-        store = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.history.store.path.stem)[:40]
-        named = [store] if store not in ("qpa", "-memory-") else []
-        return "-".join([window.period, first.isoformat(), *named, *filter(None, chosen)]) + ".html"
+        chosen = [_plain(words) for words in (*pick.tags, *pick.checks, *pick.sources)]
+        store = _plain(self.history.store.path.stem)
+        named = [store] if store not in ("qpa", "memory") else []
+        words = [window.period, first.isoformat(), *named, *filter(None, chosen)]
+        return "-".join(words)[:NAME_MOST] + ".html"
 
     def write(self, folder: str | Path = "reports") -> Path:
         """Writes the page into `folder` (made if need be) and returns its path; OSError where that fails."""
@@ -75,14 +79,21 @@ def report(
     from qpanalytics import __version__, spell
     from qpanalytics.report.facts import facts
     from qpanalytics.report.window import period_window
+    from qpanalytics.store.db import MemoryStore
 
     shown = history
     if period != "custom":
         since, until = period_window(period, history.as_of, tz)
         shown = history if (since, until) == (history.since, history.until) else history.window(since, until)
-    made_by = f"qpanalytics {__version__} from {spell.plain(shown.store.path.name)}"
+    place = "" if isinstance(shown.store, MemoryStore) else f" from {spell.plain(shown.store.path.name)}"
+    made_by = f"qpanalytics {__version__}{place}"
     gathered = facts(shown, period=period, tz=tz, command=command, made_by=made_by)
     return Report(gathered, replace(shown))
+
+
+def _plain(words: str) -> str:
+    """A part of a file name that every system takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", words)[:40].strip("-.")
 
 
 class _Callable(ModuleType):

@@ -1,139 +1,161 @@
-"""The small pictures and the evidence of a digest, from the 28 days before the window's end."""
+"""Strips and small curves of the days before the window's end, and the larger figures for what the findings name."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
 from qpanalytics.report.model import Arrivals, Dots, Level, Mark, Strip, Trend
+from qpanalytics.report.window import midnight
+from qpanalytics.verdict.cases import EARLIER, Case
+from qpanalytics.verdict.finding import Finding
+from qpanalytics.verdict.voice import Voice, length
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from qpanalytics.history import History
-    from qpanalytics.verdict.finding import Finding
 
-#: Figures of evidence on one page; more would not be read.
+STRIP_DAYS = 28
+"""How far back strips and curves reach: four weeks show what returns each week."""
+
 MOST_FIGURES = 6
-_RANKS = {8: "failed", 7: "missed", 6: "hung", 5: "late", 4: "on_time", 3: "unknown", 2: "excused", 1: "pending", 0: "ran"}
+"""Larger figures on one page; more are not looked at."""
+
+FEWEST = 5
+"""Below so many runs a curve of arrivals shows only that there are few."""
+
+_RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "hung", "failed")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Strips(dict[int, Strip]):
-    """Strips by check id; `ids` gives the id of a name."""
+@dataclass(frozen=True)
+class Days:
+    """The days that strips show, in the reader's zone."""
 
-    ids: dict[str, int]
+    first: date
+    count: int
+    since: datetime
+    until: datetime
+    tz: str
 
+    @classmethod
+    def before(cls, until: datetime, count: int, tz: str) -> Days:
+        """The `count` local days that end with the one of the last instant before `until`."""
+        last = (until - timedelta(microseconds=1)).astimezone(ZoneInfo(tz)).date()
+        first = last - timedelta(days=count - 1)
+        return cls(first, count, midnight(first, tz), until, tz)
 
-def strips(month: History, first: date, days: int, tz: str) -> Strips:
-    """One strip per check: the worst outcome of each local day."""
-    cells: dict[int, list[str | None]] = {}
-    ids: dict[str, int] = {}
-    for row in month.sql("report_extra").to_pylist():
-        ids[row["check"]] = row["check_id"]
-        cells[row["check_id"]] = [None] * days
-    for row in month.sql("strip_days", tz=tz).to_pylist():
-        place = (row["day"] - first).days
-        if 0 <= place < days:
-            cells[row["check_id"]][place] = _RANKS[row["worst"]]
-    out = Strips({check: Strip(first, tuple(days_of)) for check, days_of in cells.items()})
-    out.ids = ids
-    return out
-
-
-def trends(month: History, first: date, days: int, tz: str) -> dict[int, Trend]:
-    """The median duration of each local day, for checks with any."""
-    values: dict[int, list[float | None]] = {}
-    for row in month.sql("duration_days", tz=tz).to_pylist():
-        place = (row["day"] - first).days
-        if 0 <= place < days:
-            values.setdefault(row["check_id"], [None] * days)[place] = round(row["p50_s"], 6)
-    return {check: Trend(first, tuple(of)) for check, of in values.items()}
+    def spread(self, rows: Sequence[Mapping[str, Any]], value: str) -> dict[int, list[Any]]:
+        """One list of `count` days per check; None on days without a row."""
+        found: dict[int, list[Any]] = {}
+        for row in rows:
+            found.setdefault(row["check_id"], [None] * self.count)[(row["day"] - self.first).days] = row[value]
+        return found
 
 
-def evidence(month: History, history: History, said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:
-    """A figure for each check that a finding names alone and that one helps: dots for a change, steps for late runs."""
-    out: list[Dots | Arrivals] = []
-    named: set[str] = set()
-    for finding in said:
-        if len(out) == MOST_FIGURES:
-            break
-        if len(finding.checks) != 1 or finding.check in named:
-            continue
-        made = None
+def strips(history: History, days: Days, check_ids: Sequence[int]) -> dict[int, Strip]:
+    """One strip per check: the worst outcome of each day, None where nothing was expected."""
+    table = history.sql("strip_days", tz=days.tz, from_at=days.since, to_at=days.until).to_pylist()
+    worst = days.spread(table, "worst")
+    none = [None] * days.count
+    return {
+        check: Strip(days.first, tuple(None if rank is None else _RANKS[rank - 1] for rank in worst.get(check, none)))
+        for check in check_ids
+    }
+
+
+def trends(history: History, days: Days) -> dict[int, Trend]:
+    """The median duration of each day, for checks that have any."""
+    table = history.sql("duration_days", tz=days.tz, from_at=days.since, to_at=days.until).to_pylist()
+    return {check: Trend(days.first, tuple(values)) for check, values in days.spread(table, "p50_s").items()}
+
+
+def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:
+    """Figures for what findings name: dots for what grew, arrivals for what came late or not at all.
+
+    What failed or hung has no shape to show: its strip says it. A finding about many checks shows the first of them.
+    """
+    by_name = {case.check: case for case in cases}
+    wanted = [(by_name[f.check], f) for f in said if _shape(by_name[f.check], f)][:MOST_FIGURES]
+    if not wanted:
+        return ()
+    since = min(history.since - EARLIER * (history.until - history.since), history.since - timedelta(days=STRIP_DAYS))
+    since = max(since, history.until - timedelta(days=90))  # what a session holds for sure
+    rows = history.sql("points", ids=[case.check_id for case, _ in wanted], from_at=since, to_at=history.until)
+    points: dict[tuple[int, str], list[tuple[int, float | None]]] = {}
+    for row in rows.to_pylist():
+        points.setdefault((row["check_id"], row["what"]), []).append((row["at_us"], row["value_s"]))
+    made: list[Dots | Arrivals] = []
+    for case, finding in wanted:
+        what = "duration" if finding.kind == "slower" else "lateness"
+        found = points.get((case.check_id, what), [])
         if finding.kind in ("slower", "later"):
-            made = _dots(month, history, finding, "duration_s" if finding.kind == "slower" else "lateness_s", tz)
-        elif finding.kind in ("missing", "late", "down", "failing"):
-            made = _arrivals(history, finding)
-        if made is not None:
-            named.add(finding.check)
-            out.append(made)
-    return tuple(out)
+            made.append(_dots(history, case, finding, found, what, tz))
+        else:
+            made.append(_arrivals(history, case, [value for at, value in found if at >= _us(history.since)]))
+    return tuple(made)
 
 
-def _dots(month: History, history: History, finding: Finding, of: str, tz: str) -> Dots | None:
-    rows = month.sql("dots_of", name=finding.check).to_pylist()
-    points = [(row["us"], row[of]) for row in rows if row[of] is not None]
-    edge = _us(history, before=True)
-    earlier, later = [v for at, v in points if at < edge], [v for at, v in points if at >= edge]
-    if len(earlier) < 2 or len(later) < 2:
-        return None
-    what = "duration of each run" if of == "duration_s" else "how late each run completes"
-    low, high = _median(earlier), _median(later)
+def _shape(case: Case, finding: Finding) -> bool:
+    if finding.kind in ("slower", "later"):
+        return True
+    wrong = case.now.late if finding.kind == "late" else case.now.missed + case.now.late
+    arrivals = finding.kind in ("late", "missing", "down") and case.judged and wrong > 0
+    return arrivals and case.now.n >= FEWEST and case.now.on_time + case.now.late > 0
+
+
+def _dots(
+    history: History, case: Case, f: Finding, points: Sequence[tuple[int, float | None]], what: str, tz: str
+) -> Dots:
+    g = f.figures
+    windows = g["windows_back"]
+    span = history.until - history.since
+    then = (history.since - windows * span, history.until - windows * span)
+    came = [(at, value) for at, value in points if value is not None and at >= _us(then[0])]
+    long = what == "duration"
+    limit = case.max_runtime_s if long else case.grace_s
+    voice = Voice(history.since, history.until, history.as_of, tz)
     return Dots(
-        check=finding.check,
-        title=f"{finding.check}: {what}",
-        caption="Dots are runs, the line is the median",
-        alt=finding.sentence,
-        since_us=_begin(month),
-        until_us=_us(history),
-        points=tuple(points),
+        check=case.check,
+        title=f"{case.check}: {'duration of each run' if long else 'how late each run ends'}",
+        caption=f"Dots are runs, lines the medians of this {voice.noun} and {voice.before(windows)}",
+        alt=f.sentence,
+        since_us=_us(then[0]),
+        until_us=_us(history.until),
+        points=tuple(came),
         tz=tz,
         levels=(
-            Level(_begin(month), edge, low, f"median {spell.duration(low)}"),
-            Level(edge, _us(history), high, f"median {spell.duration(high)}"),
+            Level(_us(then[0]), _us(then[1]), g["p50_before_s"], f"median {length(g['p50_before_s'])}"),
+            Level(_us(history.since), _us(history.until), g["p50_s"], f"median {length(g['p50_s'])}"),
         ),
-        changes=((edge, "this window"),),
+        limit_s=limit,
+        limit_label="" if limit is None else f"{'limit' if long else 'grace'} {spell.duration(limit)}",
     )
 
 
-def _arrivals(history: History, finding: Finding) -> Arrivals | None:
-    came: list[float | None] = history.sql("arrivals_of", name=finding.check).column("lateness_s").to_pylist()
-    arrived = [v for v in came if v is not None]
-    if len(came) < 5 or not arrived:
-        return None
-    row = history.checks.loc[history.checks["check"] == finding.check].iloc[0]
-    grace = float(row["grace_s"])
-    after = sum(v > grace for v in arrived)
-    never = len(came) - len(arrived)
-    words = f"{spell.plural(len(came), 'run')} expected, {after} after the grace of {spell.duration(grace)}, {never} never came"
+def _arrivals(history: History, case: Case, lateness: Sequence[float | None]) -> Arrivals:
+    arrived = [value for value in lateness if value is not None]
+    never = len(lateness) - len(arrived)
+    grace = case.grace_s or 0.0
+    after = sum(value > grace for value in arrived)
+    told = (
+        f"{spell.number(after)} of {spell.plural(len(lateness), 'run')} came after the grace of {spell.duration(grace)}"
+    )
+    lost = f", {spell.number(never)} never" if never else ""
     return Arrivals(
-        check=finding.check,
-        title=f"{finding.check}: how late runs arrive",
-        caption=f"Share of {spell.plural(len(came), 'expected run')} that had arrived by then",
-        alt=f"{spell.plain(finding.check)}: {words}.",
+        check=case.check,
+        title=f"{case.check}: how late runs arrive",
+        caption=f"Share of {spell.plural(len(lateness), 'run')} that had arrived by then",
+        alt=f"{case.check}: {told}{lost}; median delay {length(median(arrived))} of those that came.",
         lateness_s=tuple(arrived),
         never=never,
-        marks=(Mark(grace, f"grace {spell.duration(grace)}", "bad"),),
+        marks=(Mark(grace, f"grace {spell.duration(grace)}: {spell.number(after)} came later", "bad"),),
     )
 
 
-def _median(values: Sequence[float]) -> float:
-    import statistics
-
-    return float(statistics.median(values))
-
-
-def _begin(month: History) -> int:
-    return _micros(month.since)
-
-
-def _us(history: History, *, before: bool = False) -> int:
-    return _micros(history.since if before else history.until)
-
-
-def _micros(at: object) -> int:
-    from datetime import UTC, datetime
-
-    assert isinstance(at, datetime)
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)

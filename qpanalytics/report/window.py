@@ -1,4 +1,4 @@
-"""Which days a digest is about: local midnights of the reader's zone, also where a clock change makes a day 23 h long."""
+"""Which days a digest is about: from midnight to midnight in the reader's zone, also where a day has 23 hours."""
 
 from __future__ import annotations
 
@@ -25,10 +25,3 @@ def period_window(period: str, as_of: datetime, tz: str = "UTC") -> tuple[dateti
 def midnight(day: date, tz: str) -> datetime:
     """The instant at which `day` begins in `tz`, UTC; where a zone skips midnight, the first instant after."""
     return datetime.combine(day, time(0), ZoneInfo(tz)).astimezone(UTC)
-
-
-def days_before(until: datetime, days: int, tz: str) -> tuple[date, datetime]:
-    """The first of the `days` local days that end with the one that holds the last instant before `until`, and its begin."""
-    last = (until - timedelta(microseconds=1)).astimezone(ZoneInfo(tz)).date()
-    first = last - timedelta(days=days - 1)
-    return first, midnight(first, tz)

@@ -30,14 +30,18 @@ def shown(text: str) -> str:
 
 
 def verdict(facts: Facts) -> str:
-    """The headline: how many checks need somebody."""
+    """The headline: how many checks need somebody, and how many sources fell silent."""
     if not facts.checks:
         return "No checks yet"
+    # A finding without a check is about a source that fell silent.
+    silent = sum(1 for finding in facts.needs if not finding.checks)
+    sources = spell.plural(silent, "source")
     if facts.need:
-        verb = "needs" if facts.need == 1 else "need"
-        return f"{spell.number(facts.need)} of {spell.plural(facts.checks, 'check')} {verb} you"
-    if facts.needs:
-        return f"{spell.plural(len(facts.needs), 'thing')} {'needs' if len(facts.needs) == 1 else 'need'} you"
+        also = f" and {sources}" if silent else ""
+        verb = "needs" if facts.need == 1 and not silent else "need"
+        return f"{spell.number(facts.need)} of {spell.plural(facts.checks, 'check')}{also} {verb} you"
+    if silent:
+        return f"{sources} {'needs' if silent == 1 else 'need'} you"
     if facts.coverage == 0:
         return "Nothing could be seen"
     return "Nothing needs you"

@@ -1,21 +1,25 @@
--- reads: checks, telling, occurrences, runs.  $tz: the reader's zone.
--- returns: one row per check and local day: the worst outcome of the day; `ran` where ticks cannot tell or none is
--- promised and something ran. A day on which nothing was expected or ran has no row.
-with judged as (
-    select c.check_id, c.schedule is not null and not t.cannot_tell as told
-    from checks c join telling t using (check_id)
+-- reads: checks, telling, judged, now_runs.  $tz: the reader's zone; [$from_at, $to_at): the days of the strip.
+-- returns: one row per check and local day on which something was expected or ran: the worst outcome, as a rank; `ran`
+-- where ticks cannot tell or nothing is promised. What nobody saw is worse than what went well: it is not drawn over.
+with told as (
+    select check_id, schedule is not null and not coalesce(cannot_tell, false) as by_promise
+    from checks left join telling using (check_id)
 ),
-ticks as (
-    select o.check_id, timezone($tz, o.expected_at)::date as day,
-        case o.outcome when 'failed' then 8 when 'missed' then 7 when 'hung' then 6 when 'late' then 5
-            when 'unknown' then 3 when 'excused' then 2 when 'pending' then 1 else 4 end as rank
-    from occurrences o join judged j using (check_id)
-    -- pending says nothing of a day that has not come
-    where j.told and (o.outcome <> 'pending' or o.expected_at <= $as_of)
-),
-ran as (
-    select r.check_id, timezone($tz, coalesce(r.completed_at, r.started_at))::date as day,
-        case when r.result = 'fail' then 8 else 0 end as rank
-    from runs r join judged j using (check_id) where not j.told
+marks as (
+    select check_id, expected_at as mark_at, outcome
+    from judged join told using (check_id)
+    -- a run that is not due yet says nothing of its day
+    where (by_promise or outcome = 'unknown') and (outcome <> 'pending' or expected_at <= $as_of)
+    union all
+    select check_id, completed_at, case when success then 'ran' else 'failed' end
+    from now_runs semi join (from told where not by_promise) using (check_id)
+    where completed_at is not null
 )
-select check_id, day, max(rank) as worst from (from ticks union all from ran) group by check_id, day order by check_id, day
+select
+    check_id, timezone($tz, mark_at)::date as day,
+    max(list_position(['pending', 'excused', 'ran', 'on_time', 'unknown', 'late', 'missed', 'hung', 'failed'], outcome))
+        as worst
+from marks
+where mark_at >= $from_at and mark_at < $to_at
+group by check_id, day
+order by check_id, day
