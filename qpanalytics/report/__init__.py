@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from qpanalytics.history import History
@@ -68,7 +68,7 @@ class Report:
 def report(
     history: History,
     *,
-    period: Period | Literal["daily", "weekly", "monthly", "custom"] = "weekly",
+    period: str = "weekly",
     tz: str = "UTC",
     command: str = "",
 ) -> Report:
@@ -87,7 +87,7 @@ def report(
         shown = history if (since, until) == (history.since, history.until) else history.window(since, until)
     place = "" if isinstance(shown.store, MemoryStore) else f" from {spell.plain(shown.store.path.name)}"
     made_by = f"qpanalytics {__version__}{place}"
-    gathered = facts(shown, period=period, tz=tz, command=command, made_by=made_by)
+    gathered = facts(shown, period=cast("Period", period), tz=tz, command=command, made_by=made_by)
     return Report(gathered, replace(shown))
 
 

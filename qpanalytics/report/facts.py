@@ -94,13 +94,17 @@ def _finding(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
 
 
 def _coverage(told: Sequence[Case]) -> tuple[float | None, float | None]:
-    """The share of the checks' windows that was vouched for, and what is missing of it, seconds added over checks."""
+    """The share of the checks' windows that was vouched for, and the seconds missing of it, added over checks."""
     whole = fsum(case.window_s for case in told)
     if not whole:
         return None, None
     seen = fsum(case.vouched_s for case in told)
     missing = round(whole - seen, 6)
-    return (1.0, None) if not missing else (seen / whole, missing)
+    if not missing:
+        return 1.0, None
+    # Of many checks the sum is a time that no window has ("84 days of a week unseen"): then only the share is said.
+    longest = max(case.window_s for case in told)
+    return seen / whole, missing if missing <= longest else None
 
 
 def _notices(history: History) -> tuple[str, ...]:

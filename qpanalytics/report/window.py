@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from qpanalytics import spell
+from qpanalytics.errors import UsageError
+
 
 def period_window(period: str, as_of: datetime, tz: str = "UTC") -> tuple[datetime, datetime]:
     """The last full day, Monday-to-Sunday week or calendar month in `tz` that ended by `as_of`: [since, until), UTC."""
@@ -18,7 +21,7 @@ def period_window(period: str, as_of: datetime, tz: str = "UTC") -> tuple[dateti
         end = today.replace(day=1)
         first = (end - timedelta(days=1)).replace(day=1)
     else:
-        raise ValueError(f"{period!r} is no period; there are daily, weekly, monthly")
+        raise UsageError(f"{spell.quoted(period)} is no period; there are daily, weekly, monthly and custom")
     return midnight(first, tz), midnight(end, tz)
 
 

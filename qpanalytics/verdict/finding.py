@@ -91,4 +91,6 @@ class Finding:
     @property
     def order(self) -> tuple[Any, ...]:
         """Sorts findings as they are told: what asks for somebody, by kind, severity, size and name."""
-        return (not self.asks, KINDS.index(self.kind), SEVERITIES.index(self.severity), -self.size, self.check)
+        known = self.kind == "not_vouched" and not self.asks  # what has been silent for long is the least news
+        place = len(KINDS) if known else KINDS.index(self.kind)
+        return (not self.asks, place, SEVERITIES.index(self.severity), -self.size, self.check)

@@ -34,11 +34,11 @@ def _down(f: Finding, v: Voice) -> Said:
     if len(f.checks) > 1:
         what = {"missed": "did not come", "failed": "failed", "hung": "hang"}[g["cause"]]
         subject = _many(f)
-        return subject, f"{subject} are down since {since}: their runs {what}.", _these(f)
+        return subject, f"{subject} have been down since {since}: their runs {what}.", _these(f)
     streak_at = g["streak_since"]
     if g["cause"] == "missed" and not g["judged"]:
         last = "" if g["last_success_at"] is None else f" It last succeeded {_at(g['last_success_at'], v)}."
-        return check, f"{check} is silent for longer than ever: down since {since}.", (
+        return check, f"{check} has been silent for longer than ever; down since {since}.", (
             f"No gap of the 90 days before was longer than {length(g['gap_max_s'])}.{last}"
         )  # fmt: skip
     within = streak_at is not None and datetime.fromisoformat(streak_at) < v.until
@@ -52,7 +52,7 @@ def _down(f: Finding, v: Voice) -> Said:
         "hung": f"the run that began {_at(g['open_since_at'], v)} has not ended",
     }
     before = "" if within or not (went := _went(g, v)) else f"{_capital(v.now())} it {went}."
-    return check, f"{check} is down since {since}: {reasons[g['cause']]}.", _joined(_why_down(g, v), before)
+    return check, f"{check} has been down since {since}: {reasons[g['cause']]}.", _joined(_why_down(g, v), before)
 
 
 def _why_down(g: dict[str, Any], v: Voice) -> str:
@@ -74,7 +74,10 @@ def _hung(f: Finding, v: Voice) -> Said:
         return check, f"{check} ran over {over} {_of(g['overran'], g['completions'])}.", "Look at what holds it up."
     within = "before the next one was due" if limit is None else f"within {limit}"
     before = _before(g["hung_before"], g["n_before"], v)
-    ended = f"{spell.plural(g['never_ended'], 'run')} began and did not end {within}." if g["never_ended"] else ""
+    # A run that hangs while another succeeds for it is not a hung occurrence: both counts are true.
+    all_told = "In all, " if g["never_ended"] != g["hung"] else ""
+    runs = spell.plural(g["never_ended"], "run")
+    ended = f"{all_told}{runs} began and did not end {within}." if g["never_ended"] else ""
     return check, f"{check} hung {_of(g['hung'], g['n'])}{_days('hung', g, v)}{before}.", ended
 
 
@@ -82,7 +85,7 @@ def _failing(f: Finding, v: Voice) -> Said:
     g, check = f.figures, f.check
     runs = _of(g["failed"], g["n"]) if g["judged"] else f"{g['failed']} of the {spell.number(g['n'])} runs we saw"
     before = _before(g["failed_before"], g["n_before"], v)
-    row = f"The last {g['streak']} in a row." if g["streak"] > 1 else ""
+    row = f"The last {g['streak']} failed in a row." if g["streak"] > 1 else ""
     return check, f"{check} failed {runs}{_days('failed', g, v)}{before}.", _joined(row, _exit(g), _since(g))
 
 
