@@ -178,7 +178,7 @@ class History:
         as_of_us = _us(self.as_of)
         present = {row[0]: _present(promised[row[0]], as_of_us) for row in rows}
         picked = [
-            row for row in rows if self.pick.takes(row[1], row[2], present[row[0]].tags if present[row[0]] else ())
+            row for row in rows if self.pick.takes(row[1], row[2], _tags(present[row[0]]))
         ]
         if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked:
             raise UsageError(self._nothing_picked([row[1] for row in rows]))
@@ -234,9 +234,7 @@ def resolve_as_of(
     A store that has only files, none of which reaches into [since, until), has nothing to say of now.
     """
     with store.read() as con:
-        row = con.execute(
-            "select max(until_at), count(*) filter (where kind <> 'file') from store.fetches"
-        ).fetchone()
+        row = con.execute("select max(until_at), count(*) filter (where kind <> 'file') from store.fetches").fetchone()
     last, live = row if row is not None else (None, 0)
     begin = since if since is not None else now - DEFAULT_WINDOW
     if last is None or live or last >= begin or (until is not None and last >= until):
@@ -255,6 +253,10 @@ def _present(versions: Sequence[Version], as_of_us: int) -> Version | None:
     """The promise to show for a check: the one in force, else the last that was, else the first to come."""
     begun = [v for v in versions if v.from_us <= as_of_us]
     return in_force(versions, as_of_us) or (begun[-1] if begun else versions[0] if versions else None)
+
+
+def _tags(version: Version | None) -> tuple[str, ...]:
+    return version.tags if version else ()
 
 
 def _checks_table(rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None]) -> pa.Table:

@@ -1,4 +1,7 @@
-"""The way into a notebook: `load` opens a store, `demo` builds one from the bundled data. They read the clock; nothing below does."""
+"""The way into a notebook: `load` opens a store, `demo` builds one from the bundled data.
+
+They read the clock; nothing below them does.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qpanalytics import bundled
-from qpanalytics import settings, spell
+from qpanalytics import bundled, settings, spell
 from qpanalytics.collect.configured import agree
 from qpanalytics.errors import UsageError
 from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of

@@ -37,7 +37,7 @@ def filled(
     store = _STORE[0]
     with store.write() as con:
         for table in ("checks", "versions", "fetches", "fetch_checks", "pings", "pauses"):
-            con.execute(f"delete from store.{table}")
+            con.execute(f"delete from store.{table}")  # noqa: S608 - constants
         con.execute("insert into store.checks values (1, 'job', 'test', 'job', 'job', now())")
         for v in versions:
             con.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,14 +27,14 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[Optional[list[str]], typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet.")] = None,
-    checks: Annotated[Optional[list[Path]], typer.Option("--checks", help="Check file (CSV or TOML).")] = None,
+    files: Annotated[list[str] | None, typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet.")] = None,
+    checks: Annotated[list[Path] | None, typer.Option("--checks", help="Check file (CSV or TOML).")] = None,
     source: Annotated[str, typer.Option("--source", help="Name of the system they come from.")] = FILES,
     covers_until: Annotated[
-        Optional[str], typer.Option("--covers-until", help="Nothing was missed up to here: an instant, or now.")
+        str | None, typer.Option("--covers-until", help="Nothing was missed up to here: an instant, or now.")
     ] = None,
     mapping: Annotated[
-        Optional[list[str]], typer.Option("--map", help="theirs=ours: take column theirs as ours; repeatable.")
+        list[str] | None, typer.Option("--map", help="theirs=ours: take column theirs as ours; repeatable.")
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out, and count them.")] = False,
     db: Db = None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qpanalytics.cli.options import AsOf, Asked, Check, Config, Db, Since, Source, Tag, Tz, Until, instant, now, zone_of
+from qpanalytics.cli.options import Asked, AsOf, Check, Config, Db, Since, Source, Tag, Tz, Until, instant, now, zone_of
 
 if TYPE_CHECKING:
     from datetime import datetime

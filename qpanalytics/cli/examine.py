@@ -98,7 +98,9 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
             "Import what came since",
         )
     at = min(clock, vouched) if vouched is not None else clock
-    history = History(store, as_of=at, since=at - DEFAULT_WINDOW, until=after(at), maintenance=tuple(settings.maintenance))
+    history = History(
+        store, as_of=at, since=at - DEFAULT_WINDOW, until=after(at), maintenance=tuple(settings.maintenance)
+    )
     yield from _promises(history)
 
 
@@ -133,13 +135,16 @@ def _promises(history: object) -> Iterator[Seen]:
     uneven = [
         names[check]
         for check, promised in versions.items()
-        if check in names and promised and promised[-1].grace_s is None and _uneven(promised[-1].schedule, promised[-1].tz)
+        if check in names
+        and promised
+        and promised[-1].grace_s is None
+        and _uneven(promised[-1].schedule, promised[-1].tz)
     ]
     if uneven:
         yield Seen(
             "note",
             f"data: {_named(uneven)} gaps that differ more than threefold and no grace of its own; the default goes by the "
-            "shortest gap. Give one: grace = \"15 min\"",
+            'shortest gap. Give one: grace = "15 min"',
         )
 
 

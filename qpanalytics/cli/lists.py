@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qpanalytics.cli.options import (
-    AsOf, Asked, Check, Config, Db, Format, Shape, Since, Source, Tag, Tz, Until, opened,
+    Asked,
+    AsOf,
+    Check,
+    Config,
+    Db,
+    Format,
+    Shape,
+    Since,
+    Source,
+    Tag,
+    Tz,
+    Until,
+    opened,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 200
 
 FailOn = Annotated[
-    Optional[list[str]], typer.Option("--fail-on", help="Exit with 1 if a check has this status; repeatable.")
+    list[str] | None, typer.Option("--fail-on", help="Exit with 1 if a check has this status; repeatable.")
 ]
 By = Annotated[str, typer.Option("--by", help="check, tag, source, hour or weekday (in the check's own zone).")]
 Before = Annotated[bool, typer.Option("--against-before", help="Beside the window of equal length before it.")]
@@ -104,7 +116,7 @@ def verdicts(
     _print(frame if shape is not Format.TABLE else frame.drop(columns=["figures"]), shape, tz)
 
 
-def _frame_verb(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - typer reads the inner signature
+def _frame_verb(name: str):  # type: ignore[no-untyped-def]
     def verb(
         db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
         check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
@@ -121,7 +133,8 @@ def _print(frame: pd.DataFrame, shape: Format, tz: str | None) -> None:
 
     if shape is Format.TABLE and len(frame) > MOST_ROWS:
         typer.echo(
-            f"the last {MOST_ROWS} of {spell.number(len(frame))} rows; --format csv or json has all, --since fewer", err=True
+            f"the last {MOST_ROWS} of {spell.number(len(frame))} rows; --format csv or json has all, --since fewer",
+            err=True,
         )
         frame = frame.tail(MOST_ROWS)
     show(frame, shape, tz=tz)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,18 +24,16 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Db = Annotated[Optional[Path], typer.Option("--db", help="The store; default: [store] path, else qpa.duckdb.")]
-Config = Annotated[Optional[Path], typer.Option("--config", help="Configuration; default: qpa.toml if it is there.")]
-AsOf = Annotated[Optional[str], typer.Option("--as-of", help="The instant to ask about; default: now.")]
-Since = Annotated[
-    Optional[str], typer.Option("--since", help="Begin of the window: a date, an instant, or 90d, 12h ago.")
-]
-Until = Annotated[Optional[str], typer.Option("--until", help="End of the window, not included.")]
-Check = Annotated[Optional[list[str]], typer.Option("--check", help="Only these checks (shell pattern); repeatable.")]
-Tag = Annotated[Optional[list[str]], typer.Option("--tag", help="Only checks with this tag; repeatable.")]
-Source = Annotated[Optional[list[str]], typer.Option("--source", help="Only checks of this source; repeatable.")]
+Db = Annotated[Path | None, typer.Option("--db", help="The store; default: [store] path, else qpa.duckdb.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Configuration; default: qpa.toml if it is there.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="The instant to ask about; default: now.")]
+Since = Annotated[str | None, typer.Option("--since", help="Begin of the window: a date, an instant, or 90d, 12h ago.")]
+Until = Annotated[str | None, typer.Option("--until", help="End of the window, not included.")]
+Check = Annotated[list[str] | None, typer.Option("--check", help="Only these checks (shell pattern); repeatable.")]
+Tag = Annotated[list[str] | None, typer.Option("--tag", help="Only checks with this tag; repeatable.")]
+Source = Annotated[list[str] | None, typer.Option("--source", help="Only checks of this source; repeatable.")]
 Shape = Annotated[Format, typer.Option("--format", help="table, csv or json.")]
-Tz = Annotated[Optional[str], typer.Option("--tz", help="Time zone of a table; csv and json are always UTC.")]
+Tz = Annotated[str | None, typer.Option("--tz", help="Time zone of a table; csv and json are always UTC.")]
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,9 @@ def opened(asked: Asked) -> tuple[History, Settings]:
         why_as_of=why,
     )
     if history.since >= history.until:
-        raise UsageError(f"the window is empty: it begins at {asked.since or history.since} and ends at {asked.until or as_of}")
+        raise UsageError(
+            f"the window is empty: it begins at {asked.since or history.since} and ends at {asked.until or as_of}"
+        )
     return history, settings
 
 

@@ -29,7 +29,9 @@ def init(
         with path.open("x", encoding="utf-8") as file:
             file.write(example())
     except FileExistsError:
-        raise UsageError(f"{spell.plain(str(path))} is there already; it was left as it is. Name another file") from None
+        raise UsageError(
+            f"{spell.plain(str(path))} is there already; it was left as it is. Name another file"
+        ) from None
     except OSError as error:
         raise UsageError(f"{spell.plain(str(path))} cannot be written: {error.strerror or error}") from None
     typer.echo(f"{spell.plain(str(path))} written. Next: edit it, then: qpa import FILE, qpa doctor")
@@ -52,7 +54,9 @@ def demo(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{spell.plain(str(out))} cannot be made: {error.strerror or error}. Name another --out") from None
+        raise UsageError(
+            f"{spell.plain(str(out))} cannot be made: {error.strerror or error}. Name another --out"
+        ) from None
     for name in ("histories", "recorded"):
         path = out / f"demo-{name}.duckdb"
         store = Store(path)

@@ -42,7 +42,7 @@ def fill(
     InputError names the frame, row and value: `check` must be text, `received_at` an aware time, `kind` one of
     start, success, fail, log (success where absent).
     """
-    entries = [_entry(number, _said(row)) for number, row in enumerate(checks.to_dict("records"))]
+    entries = [_entry(n, _said({str(k): v for k, v in row.items()})) for n, row in enumerate(checks.to_dict("records"))]
     frame = _pings(pings)
     with store.write() as con:
         con.register("brought", frame)
@@ -113,7 +113,9 @@ def _pings(pings: pd.DataFrame) -> pd.DataFrame:
     kind = frame["kind"].fillna("success").astype(str) if "kind" in frame else pd.Series("success", index=frame.index)
     wrong = ~kind.isin(["start", "success", "fail", "log", "ign"])
     if wrong.any():
-        raise InputError(f"pings row {int(wrong.idxmax())}: kind: {kind[wrong].iloc[0]!r} is not start, success, fail or log")
+        raise InputError(
+            f"pings row {list(wrong).index(True)}: kind: {kind[wrong].iloc[0]!r} is not start, success, fail or log"
+        )
     frame["kind"] = kind
     frame["row_no"] = range(len(frame))
     return frame

@@ -75,9 +75,7 @@ def take(
     return taken
 
 
-def restate(
-    con: duckdb.DuckDBPyConnection, source: str, entries: Sequence[CheckEntry], *, origin: str
-) -> list[int]:
+def restate(con: duckdb.DuckDBPyConnection, source: str, entries: Sequence[CheckEntry], *, origin: str) -> list[int]:
     """Writes what `entries` promise over what was said for the same check and `valid_from`; returns checks changed.
 
     Other versions of a check stay, so a file that holds only a change keeps the promise before it.

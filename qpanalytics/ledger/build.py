@@ -59,9 +59,7 @@ def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
 
     promised = tables.promises(con, ids)
     paused = pauses(con, ids)
-    last = dict(
-        con.execute("select check_id, epoch_us(max(received_at)) from pings group by check_id").fetchall()
-    )
+    last = dict(con.execute("select check_id, epoch_us(max(received_at)) from pings group by check_id").fetchall())
     completions = _completions(con, [c for c, vs in promised.items() if any(v.kind == "interval" for v in vs)])
     parts: list[pa.Table] = [tables.WINDOWS_SCHEMA.empty_table()]
     horizons: list[tuple[int, int | None]] = []

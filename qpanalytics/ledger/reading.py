@@ -184,7 +184,7 @@ def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
         create or replace temp table facts as
         select * from visible anti join windows using (check_id, version, expected_at)
         union all by name ({tables.sql_of("facts")})
-        """
+        """  # noqa: S608 - the ledger's own statement
     )
 
 
@@ -303,7 +303,9 @@ def _begins(promised: Mapping[int, Sequence[Version]], firsts: Mapping[int, int 
     )
 
 
-def _merged(check_ids: Sequence[int], *sources: Mapping[int, Sequence[tuple[int, int]]]) -> dict[int, list[tuple[int, int]]]:
+def _merged(
+    check_ids: Sequence[int], *sources: Mapping[int, Sequence[tuple[int, int]]]
+) -> dict[int, list[tuple[int, int]]]:
     """The union of spans per check, sorted and disjoint."""
     out: dict[int, list[tuple[int, int]]] = {}
     for check in check_ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from qpanalytics import schedules
@@ -76,7 +77,7 @@ def effective(rows: Iterable[Mapping[str, Any]], first_ping_us: int | None) -> l
     # One without a date stands before all that have one, however late its first ping came.
     versions.sort(key=lambda v: (v.stated_from_us is not None, v.from_us))
     cut = [
-        replace(v, to_us=min(v.to_us, later.from_us)) for v, later in zip(versions, versions[1:], strict=False)
+        replace(v, to_us=min(v.to_us, later.from_us)) for v, later in pairwise(versions)
     ] + versions[-1:]
     for row in added:
         if row["schedule"] is None:
@@ -93,12 +94,7 @@ def chains(versions: Sequence[Version], pauses: Sequence[tuple[int, int]]) -> li
         else:
             spans.append((v.from_us, v.to_us))
     for since, until in sorted(pauses):
-        spans = [
-            part
-            for a, b in spans
-            for part in ((a, min(b, since)), (max(a, until), b))
-            if part[0] < part[1]
-        ]
+        spans = [part for a, b in spans for part in ((a, min(b, since)), (max(a, until), b)) if part[0] < part[1]]
     return spans
 
 
@@ -133,9 +129,7 @@ def _version(row: Mapping[str, Any], first_ping_us: int | None) -> Version:
 
 def _overlaid(version: Version, row: Mapping[str, Any]) -> Version:
     given = {
-        name: row[name]
-        for name in ("tz", "grace_s", "early_s", "max_runtime_s", "severity")
-        if row[name] is not None
+        name: row[name] for name in ("tz", "grace_s", "early_s", "max_runtime_s", "severity") if row[name] is not None
     }
     if row["tags"]:
         given["tags"] = tuple(dict.fromkeys((*version.tags, *row["tags"])))

@@ -106,9 +106,7 @@ def fixed_windows(versions: Sequence[Version], since_us: int, upto_us: int) -> t
     return out, horizon
 
 
-def interval_windows(
-    versions: Sequence[Version], spans: Sequence[tuple[int, int]], completions: Instants
-) -> Windows:
+def interval_windows(versions: Sequence[Version], spans: Sequence[tuple[int, int]], completions: Instants) -> Windows:
     """Windows of the interval versions between consecutive completions (sorted, distinct) of each chain.
 
     Within a gap expected times lie at anchor + k * period; the completion settles the last of them, or, having come
