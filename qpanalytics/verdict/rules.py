@@ -110,7 +110,7 @@ def _together(members: Sequence[Finding]) -> Finding:
         checks=tuple(member.check for member in members),
         severity=min((m.severity for m in members), key=("critical", "warning", "info").index),
         figures=figures,
-        size=sum(member.size for member in members),
+        size=first.size if first.kind == "down" else sum(member.size for member in members),
         also=(),
     )
 

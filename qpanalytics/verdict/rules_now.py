@@ -77,7 +77,7 @@ def failing(case: Case) -> Finding | None:
 def missing(case: Case) -> Finding | None:
     """Runs that did not come, more than before (or a tenth of them), and not just once."""
     wrong = case.trouble.missed_us
-    if case.status == "down" or not case.judged or not wrong or _recovered(case):
+    if case.status in ("down", "new") or not case.judged or not wrong or _recovered(case):
         return None
     n, n_before, missed_before = case.now.n, case.before.n, case.before.missed
     _, _, high = stats.rate_change(n - len(wrong), n, n_before - missed_before, n_before)

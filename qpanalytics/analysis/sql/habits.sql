@@ -1,4 +1,4 @@
--- reads: checks, now_runs, runs, store.occurrences.  returns: one row per check: what it usually does, and what its runs
+-- reads: checks, now_runs, runs, store.occurrences, ahead.  returns: one row per check: what it usually does, and what its runs
 -- of the window show apart from any promise.
 with lately as (
     select
@@ -22,14 +22,22 @@ within as (
     select
         check_id,
         count(*) filter (result in ('open', 'abandoned') and overran) as never_ended,
-        count(*) filter (result in ('success', 'fail') and overran) as overran,
+        -- a run that ended is measured by itself: its limit may count from an earlier start that it took over
+        count(*) filter (result in ('success', 'fail') and duration_s > max_runtime_s) as overran,
         count(*) filter (result in ('success', 'fail')) as completions,
         count(*) filter (result = 'fail') as failures
-    from runs group by check_id
+    from runs join checks using (check_id) group by check_id
 ),
 promised as (
-    select check_id, count(*) as ever_n from store.occurrences
-    where deadline_at <= $as_of and expected_at < $until group by check_id
+    -- stored runs, and those that are due since the last ping, which nobody stores
+    select check_id, count(*) as ever_n
+    from (
+        select check_id, expected_at, deadline_at from store.occurrences
+        union all
+        select check_id, expected_at, deadline_at from ahead
+    )
+    where deadline_at <= $as_of and expected_at < $until
+    group by check_id
 )
 select
     check_id,
