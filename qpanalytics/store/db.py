@@ -101,7 +101,19 @@ class Store:
         with _gates[str(self.path.resolve())]:
             yield
 
+    def _refuse_other_files(self) -> None:
+        """DuckDB would take a CSV or SQLite file for something to query; we want our own kind only."""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(12)
+        except OSError as error:
+            raise StoreError(f"{self.name} cannot be opened: {error.strerror or error}. Check the path.") from None
+        if head and head[8:12] != b"DUCK":
+            raise StoreError(f"{self.name} is not a qpanalytics store (no DuckDB file). Name another with --db.")
+
     def _connect(self, *, read_only: bool, threads: int) -> duckdb.DuckDBPyConnection:
+        if self.exists():
+            self._refuse_other_files()
         until = time.monotonic() + self.patience_s
         pause_s = 0.01
         while True:
@@ -128,8 +140,6 @@ class Store:
 
     def _unopened(self, error: duckdb.Error, read_only: bool) -> StoreError:
         text = spell.plain(str(error))
-        if "not a valid DuckDB database file" in text or "magic bytes" in text:
-            return StoreError(f"{self.name} is not a qpanalytics store (no DuckDB file). Name another with --db.")
         if "different configuration" in text or "already attached" in text:
             return StoreError(f"{self.name} is open in this process with another DuckDB connection; close that first.")
         if isinstance(error, (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)) or (
