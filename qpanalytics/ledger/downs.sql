@@ -25,6 +25,8 @@ events as (
     select check_id, own_limit_at, 'hung', 1 from now_runs
     where own_limit_at <= $as_of and (completed_at is null or completed_at > own_limit_at)
         and (abandoned_at is null or abandoned_at > own_limit_at)
+        -- a success at that very instant ends it before it begins
+        and (check_id, own_limit_at) not in (select (check_id, success_at) from successes)
     union all
     -- Where ticks cannot be judged, silence longer than any before it is the only sign.
     select t.check_id, max(r.completed_at) + to_microseconds((t.gap_max_s * 1e6)::bigint), 'missed', 2
