@@ -231,9 +231,9 @@ def test_sites_that_one_round_looks_at_recover_together() -> None:
 
 
 def test_a_check_that_never_pinged_is_new_and_not_down() -> None:
-    described = {"valid_from": instant("2026-11-10 12:00")}
+    described = Job("new", "M", valid_from=instant("2026-11-10 12:00"))
 
-    assert told(week(Job("new", "M", **described), Job("backup", "60x40"))) == [
+    assert told(week(described, Job("backup", "60x40"))) == [
         ("never_seen", "new has not pinged once since it was described on Tue 10 Nov.")
     ]
 

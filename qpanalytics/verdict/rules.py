@@ -79,8 +79,10 @@ def _reason(finding: Finding) -> tuple[Any, ...]:
         case "down":
             at = "" if finding.since_at is None else f"{finding.since_at:%Y-%m-%d %H:%M}"
             return ("down", finding.asks, finding.source, f["schedule"], f["cause"], at)
-        case "missing" | "later" | "recovered" | "late":
+        case "missing" | "later" | "late":
             return (finding.kind, finding.asks, finding.source, f["schedule"], f.get("windows_back"))
+        case "recovered":  # from trouble in this window, from trouble before it, from lateness: three sentences
+            return ("recovered", finding.source, f["schedule"], "missed_before" in f, bool(f.get("late_before")))
         case "not_vouched":
             return ("not_vouched", finding.asks, finding.source, f["since"], f["until"])
         case "cannot_tell" | "not_judged" | "never_seen":
