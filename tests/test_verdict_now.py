@@ -152,7 +152,7 @@ def test_failures_on_several_days_are_told_with_how_it_was_before() -> None:
 
 def test_one_failure_that_came_right_has_recovered() -> None:
     assert told(week(Job("etl", "D60x24 F D60x3"))) == [
-        ("recovered", "etl recovered: failed 1 of 7 runs, on Thu, and kept all 3 since.")
+        ("recovered", "etl recovered: failed 1 of 7 runs, on Thu, and kept all 3 promises since.")
     ]
 
 

@@ -77,7 +77,8 @@ def trends(history: History, days: Days) -> dict[int, Trend]:
 def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:
     """Figures for what findings name: dots for what grew, arrivals for what came late or not at all.
 
-    What failed or hung has no shape to show: its strip says it. A finding about many checks shows the first of them.
+    What failed or hung, or went down from one day to the next, has no shape to show: its strip says it. A growth of many
+    checks shows the first of them.
     """
     by_name = {case.check: case for case in cases}
     wanted = [(by_name[f.check], f) for f in said if _shape(by_name[f.check], f)][:MOST_FIGURES]
@@ -103,8 +104,8 @@ def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], t
 def _shape(case: Case, finding: Finding) -> bool:
     if finding.kind in ("slower", "later"):
         return True
-    wrong = case.now.late if finding.kind == "late" else case.now.missed + case.now.late
-    arrivals = finding.kind in ("late", "missing", "down") and case.judged and wrong > 0
+    wrong = case.now.late + case.now.missed * (finding.kind == "missing")
+    arrivals = finding.kind in ("late", "missing", "down") and case.judged and len(finding.checks) == 1 and wrong > 0
     return arrivals and case.now.n >= FEWEST and case.now.on_time + case.now.late > 0
 
 

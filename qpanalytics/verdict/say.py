@@ -156,8 +156,9 @@ def _recovered(f: Finding, v: Voice) -> Said:
     many = len(f.checks) > 1
     subject = _many(f) if many else f.check
     if went := _went(g, v):
-        kept = f"{'kept' if g['judged'] else 'succeeded'} all {spell.number(g['kept_since'])}"
-        return subject, f"{subject} recovered: {went}, and {kept} since.", _these(f)
+        since = spell.number(g["kept_since"])
+        kept = f"kept all {since} promises since" if g["judged"] else f"all {since} since went well"
+        return subject, f"{subject} recovered: {went}, and {kept}.", _these(f)
     wrong = {"missed": g["missed_before"], "failed": g["failed_before"], "hung": g["hung_before"]}
     if g["late_before"]:
         words = f"came late on {_of(g['late_before'], g['n_before'])} {v.before()}, in time since"
@@ -295,6 +296,8 @@ def _began(g: dict[str, Any], runs: int, never: int) -> str:
         return "It sends no start pings, so we cannot see whether it began."
     if never == runs:
         return "No start ping came either, so the job never began. Look at what starts it."
+    if runs == 1:
+        return "It began and never finished."
     return f"{spell.number(runs - never)} of {spell.number(runs)} began and never finished."
 
 

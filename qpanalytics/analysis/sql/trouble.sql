@@ -1,5 +1,5 @@
--- reads: checks, telling, judged, now_runs.  units: microseconds.  returns: one row per check with a counted run since
--- $since: the runs of [$since, $until) that went wrong, and how it went on from there up to as_of.
+-- reads: checks, telling, judged, now_runs.  units: microseconds.  returns: one row per check with a counted run: those
+-- of [$since, $until) that went wrong, how it went on from there up to as_of, and what is wrong in a row at the end.
 -- Where ticks cannot be judged or nothing is promised, completions stand for runs and only a failure is wrong.
 with told as (
     select check_id, schedule is not null and not coalesce(cannot_tell, false) as by_promise
@@ -10,20 +10,23 @@ events as (
         check_id, expected_at as event_at, window_start_at as tie_at, 0 as seq, outcome,
         outcome in ('missed', 'failed', 'hung') as bad, started_at is not null as began
     from judged semi join (from told where by_promise) using (check_id)
-    where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung') and expected_at >= $since
+    where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
     union all
     select
         check_id, completed_at, completed_at, seq, case when success then 'on_time' else 'failed' end,
         not success, true
     from now_runs semi join (from told where not by_promise) using (check_id)
-    where completed_at >= $since
+    where completed_at >= least($since, $as_of - to_days(90))
 ),
 placed as (
     select
-        *, event_at < $until as within, row_number() over in_order as place,
-        coalesce(lag(bad) over in_order, false) as bad_before
+        *, event_at >= $since and event_at < $until as within,
+        row_number() over (partition by check_id order by event_at, tie_at, seq) as place,
+        -- trouble that lasts from before the window is an episode of the window too
+        coalesce(
+            lag(bad) over (partition by check_id, event_at >= $since order by event_at, tie_at, seq), false
+        ) as bad_before
     from events
-    window in_order as (partition by check_id order by event_at, tie_at, seq)
 ),
 turns as (
     select
