@@ -1,0 +1,68 @@
+"""The README's examples do what they say: its files, commands, Python and configuration, in the order they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced examples of one language, in order."""
+    return [text for name, text in BLOCKS if name == language]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the README's two files, and its configuration."""
+    pings, checks = blocks("csv")
+    (tmp_path / "pings.csv").write_text(pings)
+    (tmp_path / "checks.csv").write_text(checks)
+    return tmp_path
+
+
+def test_the_commands_work_in_their_order(folder: Path) -> None:
+    lines = [line for text in blocks("console") for line in text.splitlines() if line.startswith("qpa ")]
+    assert len(lines) >= 12
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", "qpanalytics", *shlex.split(line)[1:]],
+            cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (line, done.stderr)
+    assert [p.suffix for p in (folder / "reports").iterdir()] == [".html"]
+
+
+def test_the_configuration_is_read(folder: Path) -> None:
+    (folder / "qpa.toml").write_text(blocks("toml")[0])
+    for args in (["import", "pings.csv", "--checks", "checks.csv"], ["checks", "--format", "csv"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "qpanalytics", *args],
+            cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert ",1200.0," in done.stdout and ",critical," in done.stdout
+
+
+def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
+    (text,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, env=ENV, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "db-backup" in done.stdout
+
+
+def test_the_two_commands_are_the_ones_that_exist() -> None:
+    (two,) = [text for text in blocks("console") if "pip install" in text]
+    assert two.split("\n")[:2] == ["pip install . && qpa demo", "tests/run"]
+    assert os.access(ROOT / "tests" / "run", os.X_OK)
