@@ -57,7 +57,8 @@ def test_a_month_of_pings_becomes_occurrences_in_json_and_csv(store: Path) -> No
         ("2026-10-12T03:00:00Z", "2026-10-12T03:10:00Z", None)
     ]
     assert rows[0]["lateness_s"] == 20.0
-    table = list(csv.DictReader(io.StringIO(qpa(store, "occurrences", "--format", "csv", "--as-of", "2026-10-30T04:00:00Z").stdout)))
+    printed = qpa(store, "occurrences", "--format", "csv", "--as-of", "2026-10-30T04:00:00Z").stdout
+    table = list(csv.DictReader(io.StringIO(printed)))
     assert [r["outcome"] for r in table] == [r["outcome"] for r in rows]
 
 
@@ -193,7 +194,8 @@ def test_hostile_names_steer_neither_terminal_nor_sheet_nor_page(tmp_path: Path)
         rows = csv.writer(file)
         rows.writerow(["check", "received_at"])
         rows.writerows([name, f"2026-10-0{day}T00:00:00Z"] for name in names for day in range(1, 8))
-    (tmp_path / "qpa.toml").write_bytes("".join(f"[[check]]\ncheck = {json.dumps(n, ensure_ascii=False)}\nschedule = '0 0 * * *'\n" for n in names).encode())
+    tables = [f"[[check]]\ncheck = {json.dumps(n, ensure_ascii=False)}\nschedule = '0 0 * * *'\n" for n in names]
+    (tmp_path / "qpa.toml").write_bytes("".join(tables).encode())
     assert qpa(tmp_path, "import", "pings.csv").returncode == 0
     found = qpa(tmp_path, "checks", "--format", "json", "--as-of", "2026-10-07T00:00:00Z")
     assert sorted(r["check"] for r in json.loads(found.stdout)) == sorted(names)
