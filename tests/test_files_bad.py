@@ -35,7 +35,9 @@ def refusal(path: str | Path, *, skip_bad: bool = False) -> str:
 
 # Whole files ----------------------------------------------------------------------------------------------------------
 
-PACKED = gzip.compress(HEAD.encode() + b"".join(b"check-%d,%d,success\n" % (i, 1767225600 + i * i) for i in range(9999)))
+PACKED = gzip.compress(
+    HEAD.encode() + b"".join(b"check-%d,%d,success\n" % (i, 1767225600 + i * i) for i in range(9999)), mtime=0
+)  # equal test names in every process
 
 
 def damaged(data: bytes, at: int) -> bytes:
@@ -49,7 +51,7 @@ def damaged(data: bytes, at: int) -> bytes:
         ("p.csv", b"\n \n\n", "is empty"),
         ("p.csv", b"\xef\xbb\xbf", "is empty"),
         ("p.jsonl", b"\n", "is empty"),
-        ("p.csv.gz", gzip.compress(b""), "is empty"),
+        ("p.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("p.parquet", b"", "is empty (0 bytes)"),
         ("p.csv.gz", b"", "is empty (0 bytes)"),
         ("p.csv.gz", HEAD.encode(), "is named .gz but is not a gzip file; rename it or fetch it again"),
@@ -71,9 +73,9 @@ def damaged(data: bytes, at: int) -> bytes:
         ("p.json", b'[{"check":"a"},\n', "is cut off: its list is not closed"),
         ("p.json", b'{\n"check":"a",\n"received_at":1767225600\n', "line 4: is not valid JSON"),
         ("p.json", b'[{"check":"a",\n"received_at":"\xff"}]', "line 2: is not UTF-8"),
-        ("p.json", b'{\n"pings": [{"check":"a","received_at":1767225600}]}', 'has no column "check" and "received_at"; it has "pings"'),
+        ("p.json", b'{\n"pings": [{"check":"a"}]}', 'has no column "check" and "received_at"; it has "pings"'),
         ("p.csv", b"x" * 3_000_000 + b"\n", "line 1: the names of the columns do not end within 1 MB"),
-        ("p.csv", b'"' + b"x\n" * 100_000, "line 1: the names of the columns do not end within 1 MB"),
+        ("p.csv", b'"' + b"x\n" * 600_000, "line 1: the names of the columns do not end within 1 MB"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("skip_bad", [False, True])
@@ -361,7 +363,7 @@ def test_a_file_that_cannot_be_read_is_told_also_inside_a_transaction_which_then
     con.execute("begin")
     con.execute("insert into kept values (2)")
 
-    with pytest.raises(InputError, match="p.json line 1: is not valid JSON"):
+    with pytest.raises(InputError, match=r"p\.json line 1: is not valid JSON"):
         read_pings(con, write(tmp_path, '[{"check":}]', "p.json"))
 
     con.execute("rollback")

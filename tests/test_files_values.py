@@ -216,8 +216,9 @@ def test_a_number_with_a_pointless_decimal_point_is_a_whole_number(tmp_path: Pat
     assert found == [(17, 2)]
 
 
-NAMES = ["<script>alert(1)</script>", 'say "hi"', "two\nlines", "carriage\rreturn", "\u202egnp.exe", "🐘 backup", "a,b;c\td",
-         "NULL", "null", "  padded  ", "'; drop table staged_pings; --", "%s {} $path", "x" * 500, "é", "\ufeff", "\\N"]  # fmt: skip
+NAMES = ["<script>alert(1)</script>", 'say "hi"', "two\nlines", "carriage\rreturn", "\u202egnp.exe", "🐘 backup",
+         "a,b;c\td", "NULL", "null", "  padded  ", "'; drop table staged_pings; --", "%s {} $path", "x" * 500, "é",
+         "\ufeff", "\\N"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
