@@ -216,18 +216,20 @@ def test_where_runs_failed_the_lateness_is_not_said_to_have_never_come() -> None
 
 
 def test_evidence_is_for_what_grew_and_what_came_late_or_not_at_all() -> None:
-    """Five weeks of dots where growth is told over four weeks; steps for the late one; none for one that failed."""
+    """Five weeks of dots where growth is told over four weeks; steps for the late one; none where there is no shape."""
     growing = " ".join(f"D{600 * 1.02**day:.0f}" for day in range(35))
     got = made(
         Job("grows", growing, grace="3 h", max_runtime="2 h"),
         Job("fails", "D60x21 F D60 F D60x4"),
         Job("misses", "60x21 60 M 60 M 60x3", grace="15 min"),
+        Job("late", "60x21 60 M 60 M 1200 60x2", grace="15 min"),
     )
 
     steps, dots = got.evidence
     assert isinstance(steps, Arrivals) and isinstance(dots, Dots)
-    assert (steps.check, steps.never, len(steps.lateness_s)) == ("misses", 2, 5)
-    assert steps.marks[0].label == "grace 15 min: 0 came later"
+    assert (steps.check, steps.never, steps.lateness_s) == ("late", 2, (60.0, 60.0, 1200.0, 60.0, 60.0))
+    assert steps.marks[0].label == "grace 15 min: 1 came later"
+    assert steps.alt == "late: 1 of 7 runs came after the grace of 15 min, 2 never; median delay 1 min of those that came."
     assert dots.check == "grows" and len(dots.points) == 35
     assert [level.value_s for level in dots.levels] == [637.0, 1109.0]
     assert dots.limit_s == 7200 and dots.limit_label == "limit 2 h"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
-from qpanalytics.report.model import Arrivals, Dots, Level, Mark, Strip, Trend
+from qpanalytics.report.model import FEW, Arrivals, Dots, Level, Mark, Strip, Trend
 from qpanalytics.report.window import midnight
 from qpanalytics.verdict.cases import EARLIER, Case
 from qpanalytics.verdict.finding import Finding
@@ -26,7 +26,7 @@ MOST_FIGURES = 6
 """Larger figures on one page; more are not looked at."""
 
 FEWEST = 5
-"""Below so many runs a curve of arrivals shows only that there are few."""
+"""Below so many arrivals a curve of them shows only that there are few."""
 
 _RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "hung", "failed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,14 +104,13 @@ def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], t
 def _shape(case: Case, finding: Finding) -> bool:
     if finding.kind in ("slower", "later"):
         return True
-    wrong = case.now.late + case.now.missed * (finding.kind == "missing")
-    arrivals = finding.kind in ("late", "missing", "down") and case.judged and len(finding.checks) == 1 and wrong > 0
-    return arrivals and case.now.n >= FEWEST and case.now.on_time + case.now.late > 0
+    if finding.kind not in ("late", "missing", "down") or not case.judged or len(finding.checks) > 1:
+        return False
+    many = finding.kind == "missing" and case.now.n >= FEW  # how far below 100 % the steps end
+    return (case.now.late > 0 or many) and case.now.on_time + case.now.late >= FEWEST
 
 
-def _dots(
-    history: History, case: Case, f: Finding, points: Sequence[tuple[int, float | None]], what: str, tz: str
-) -> Dots:
+def _dots(history: History, case: Case, f: Finding, points: Sequence[tuple[int, float | None]], what: str, tz: str) -> Dots:
     g = f.figures
     windows = g["windows_back"]
     span = history.until - history.since
@@ -143,9 +142,8 @@ def _arrivals(history: History, case: Case, lateness: Sequence[float | None]) ->
     never = len(lateness) - len(arrived)
     grace = case.grace_s or 0.0
     after = sum(value > grace for value in arrived)
-    told = (
-        f"{spell.number(after)} of {spell.plural(len(lateness), 'run')} came after the grace of {spell.duration(grace)}"
-    )
+    told = f"{spell.number(after)} of {spell.plural(len(lateness), 'run')} came after the grace of {spell.duration(grace)}"
+    later = f": {spell.number(after)} came later" if after else ""
     lost = f", {spell.number(never)} never" if never else ""
     return Arrivals(
         check=case.check,
@@ -154,7 +152,7 @@ def _arrivals(history: History, case: Case, lateness: Sequence[float | None]) ->
         alt=f"{case.check}: {told}{lost}; median delay {length(median(arrived))} of those that came.",
         lateness_s=tuple(arrived),
         never=never,
-        marks=(Mark(grace, f"grace {spell.duration(grace)}: {spell.number(after)} came later", "bad"),),
+        marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"),),
     )
 
 
