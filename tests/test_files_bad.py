@@ -103,7 +103,7 @@ def test_what_is_no_file_is_said_to_be_none(tmp_path: Path) -> None:
     assert refusal(f"{tmp_path}/*.csv") == "*.csv: no file matches this pattern"
     assert refusal(tmp_path / "folder").startswith("folder: is a directory; name its files, for example ")
     assert refusal(tmp_path / "pipe") == "pipe: is not a regular file; write the rows to one first"
-    assert refusal(tmp_path / "nowhere") == "nowhere: cannot be read: No such file or directory"
+    assert refusal(tmp_path / "nowhere") == "nowhere: there is no such file"
     assert refusal(f"{tmp_path}/" + "x" * 300) == f"{'x' * 300}: there is no such file"
     assert refusal(f"{tmp_path}/a\nb\x1b.csv") == r"a\nb\x1b.csv: there is no such file"
     with pytest.raises(InputError, match="the empty path: there is no such file"):

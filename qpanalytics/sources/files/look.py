@@ -104,6 +104,8 @@ def look(path: str) -> Look:
         raise InputError(f"{name}: its name is not UTF-8; rename it") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise InputError(f"{name}: the gzip file is cut off or damaged; fetch it again") from None
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}") from None
 
