@@ -42,8 +42,27 @@ def write(text: str) -> None:
 
 def records(frame: pd.DataFrame) -> Iterable[Mapping[str, Any]]:
     """Rows as JSON would have them: times ISO 8601 in UTC, unknown None, text and numbers as they are."""
-    columns = {name: [_plain(v) for v in frame[name].astype(object).tolist()] for name in frame.columns}
+    columns = {name: _values(frame[name]) for name in frame.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(column: pd.Series[Any]) -> list[Any]:
+    """The values of a column as JSON would have them; times a column at a time, since a ledger has many."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        at = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+        whole = np.datetime_as_string(at.astype("datetime64[s]")).tolist()
+        exact = np.datetime_as_string(at).tolist()
+        fraction = (at.astype(np.int64) % 1_000_000 != 0).tolist()
+        missing = np.isnat(at).tolist()
+        parts = zip(whole, exact, fraction, missing, strict=True)
+        return [None if gone else f"{e if part else w}Z" for w, e, part, gone in parts]
+    if column.dtype.kind == "f":
+        known = np.isfinite(column.to_numpy())
+        return [v if k else None for v, k in zip(column.tolist(), known.tolist(), strict=True)]
+    return [_plain(v) for v in column.astype(object).tolist()]
 
 
 def as_csv(frame: pd.DataFrame) -> str:
