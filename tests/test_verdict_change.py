@@ -32,7 +32,7 @@ def test_a_job_that_passes_its_grace_is_told_with_how_often() -> None:
     finding = only(week(Job("feed", f"1200x14 {spread(1200)} 3500 3550 3590 3595 3700 3800 3900", grace="1 h")))
 
     assert finding.sentence == "feed comes later: median 20 min -> 1 h against the week before."
-    assert finding.detail == "3 of 7 came after the grace of 1 h, 0 the week before. It also came late 3 of 7 times."
+    assert finding.detail == "3 of 7 came after the grace of 1 h, 0 the week before."
 
 
 def test_a_run_that_takes_longer_is_slower_and_not_also_later() -> None:

@@ -156,6 +156,17 @@ def test_one_failure_that_came_right_has_recovered() -> None:
     ]
 
 
+def test_a_pattern_of_a_quarter_that_ended_a_week_ago_is_over() -> None:
+    """Ninety days: failures on 1, 5 and 14 Nov, well since; then with another one on 18 Nov, five days ago."""
+    before = "D60x60 F D60x3 F D60x8 F"
+    since = instant("2026-08-25 00:00")
+
+    assert told(week(Job("etl", f"{before} D60x8"), since=since)) == [
+        ("recovered", "etl recovered: failed 3 of 82 runs, on Sun 1, Thu 5 and Sat 14 Nov, and kept all 8 promises since.")
+    ]
+    assert [kind for kind, _ in told(week(Job("etl", f"{before} D60x3 F D60x4"), since=since))] == ["failing"]
+
+
 def test_a_failure_on_the_last_day_is_not_over_yet() -> None:
     """Fri failed, Sat and Sun went well: two good runs are luck."""
     assert told(week(Job("etl", "D60x25 F D60 D60"))) == [("failing", "etl failed 1 of 7 runs, on Fri; none the week before.")]

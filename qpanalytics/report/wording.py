@@ -82,10 +82,10 @@ def seen(facts: Facts) -> str:
 
 
 def unseen(facts: Facts) -> str:
-    """What leads to the part about what could not be seen: "18 min unseen", "see below"; empty if there is none."""
+    """What leads to the part about what could not be seen: "18 min unseen", "3 gaps"; empty if there is none."""
     if not facts.unseen:
         return ""
-    return f"{spell.duration(facts.unseen_s)} unseen" if facts.unseen_s else "see below"
+    return f"{spell.duration(facts.unseen_s)} unseen" if facts.unseen_s else spell.plural(len(facts.unseen), "gap")
 
 
 def share(part: int, of: int) -> str:

@@ -30,14 +30,14 @@ def _told(case: Case, span: Span) -> list[Finding]:
         return []  # whoever paused or retired a check knows
     told = (
         rules_now.down(case),
-        rules_now.hung(case),
-        rules_now.failing(case),
-        rules_now.missing(case),
+        rules_now.hung(case, span.until),
+        rules_now.failing(case, span.until),
+        rules_now.missing(case, span.until),
         rules_change.later(case),
         rules_change.slower(case),
         rules_seen.not_vouched(case, span),
         rules_now.late(case),
-        rules_now.recovered(case),
+        rules_now.recovered(case, span.until),
         rules_now.never_seen(case, span.as_of),
         rules_seen.not_judged(case, span),
         rules_seen.cannot_tell(case),
@@ -52,7 +52,7 @@ def _one(told: Sequence[Finding]) -> list[Finding]:
     if not asking:
         return list(told)
     rest = [f for f in told if f not in asking]
-    late = [f for f in rest if f.kind == "late"]
+    late = [f for f in rest if f.kind == "late" and all(other.kind != "later" for other in asking)]
     return [replace(asking[0], also=(*asking[1:], *late)), *(f for f in rest if f.kind != "late")]
 
 

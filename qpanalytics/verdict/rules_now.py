@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from qpanalytics import spell
@@ -14,6 +14,9 @@ from qpanalytics.verdict.finding import Finding, Kind
 KEPT_AGAIN = 3
 """A check has recovered when it kept so many promises in a row: one good run between two bad ones is luck."""
 
+QUIET = timedelta(days=7)
+"""Trouble that came again and again, and then not for a week, is over too: a month or a quarter has its share of it."""
+
 OFTEN = 0.1
 """A check that misses a tenth of its runs matters also if it did so before: it is no accident any more."""
 
@@ -22,6 +25,8 @@ FEW = 20
 
 OFTEN_LATE = 0.25
 """From a quarter of the runs on, lateness is the habit of a check, and no single delay."""
+
+UP = ("up", "started", "grace")
 
 
 def down(case: Case) -> Finding | None:
@@ -44,10 +49,10 @@ def down(case: Case) -> Finding | None:
     return Finding("down", case.severity, (case.check,), case.source, case.down_since_at, figures, size=longest_first)
 
 
-def hung(case: Case) -> Finding | None:
+def hung(case: Case, until: datetime) -> Finding | None:
     """Runs that began and did not end within their limit, and did not come right by themselves."""
     wrong = case.trouble.hung_us
-    if case.status == "down" or not (wrong or case.overran) or (wrong and _recovered(case)):
+    if case.status == "down" or not (wrong or case.overran) or (wrong and _recovered(case, until)):
         return None
     if not wrong and (case.overran < 2 or case.overran < OFTEN * case.completions):
         return None  # a run that took too long and ended is told as slower, if it is more than one
@@ -61,10 +66,10 @@ def hung(case: Case) -> Finding | None:
     return _finding("hung", case, wrong or (), len(wrong) or case.overran, figures)
 
 
-def failing(case: Case) -> Finding | None:
+def failing(case: Case, until: datetime) -> Finding | None:
     """Runs that failed, and did not come right by themselves."""
     wrong = case.trouble.failed_us
-    if case.status == "down" or not wrong or _recovered(case):
+    if case.status == "down" or not wrong or _recovered(case, until):
         return None
     figures = _figures(case) | {
         "failed_before": len(case.trouble_before.failed_us),
@@ -74,10 +79,10 @@ def failing(case: Case) -> Finding | None:
     return _finding("failing", case, wrong, len(wrong) / max(case.trouble.n, 1), figures)
 
 
-def missing(case: Case) -> Finding | None:
+def missing(case: Case, until: datetime) -> Finding | None:
     """Runs that did not come, more than before (or a tenth of them), and not just once."""
     wrong = case.trouble.missed_us
-    if case.status in ("down", "new") or not case.judged or not wrong or _recovered(case):
+    if case.status in ("down", "new") or not case.judged or not wrong or _recovered(case, until):
         return None
     n, n_before, missed_before = case.now.n, case.before.n, case.before.missed
     _, _, high = stats.rate_change(n - len(wrong), n, n_before - missed_before, n_before)
@@ -102,14 +107,14 @@ def late(case: Case) -> Finding | None:
     return Finding("late", "info", (case.check,), case.source, None, figures, size=case.now.late / case.now.n)
 
 
-def recovered(case: Case) -> Finding | None:
+def recovered(case: Case, until: datetime) -> Finding | None:
     """Was down or failing, in the window before or earlier in this one, and has kept its promises since."""
     now, then = case.trouble, case.trouble_before
-    if case.status not in ("up", "started", "grace"):
+    if case.status not in UP:
         return None
     figures = _figures(case) | {"kept_since": now.kept_since, "judged": case.judged}
     if now.episodes:
-        if not _recovered(case):
+        if not _recovered(case, until):
             return None
         return Finding("recovered", "info", (case.check,), case.source, _last(now), figures, size=len(now.all_us))
     kept = now.n if case.judged else case.completions
@@ -135,9 +140,17 @@ def never_seen(case: Case, as_of: datetime) -> Finding | None:
     return Finding("never_seen", "info", (case.check,), case.source, case.began_at, figures)
 
 
-def _recovered(case: Case) -> bool:
-    """One stretch of trouble in the window, over since: worth knowing, nothing to do. Twice is a pattern."""
-    return case.trouble.episodes == 1 and case.trouble.streak == 0 and case.trouble.kept_since >= KEPT_AGAIN
+def _recovered(case: Case, until: datetime) -> bool:
+    """One stretch of trouble in the window, over since: worth knowing, nothing to do.
+
+    Twice is a pattern, unless it ended a good while ago.
+    """
+    found = case.trouble
+    if found.streak or found.kept_since < KEPT_AGAIN:
+        return False
+    last = _last(found)
+    over = last is not None and last < until - QUIET and case.status in UP
+    return found.episodes == 1 or over
 
 
 def _finding(kind: Kind, case: Case, wrong: Sequence[int], size: float, figures: dict[str, Any]) -> Finding:
