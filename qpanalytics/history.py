@@ -234,12 +234,12 @@ def resolve_as_of(
     A store that has only files, none of which reaches into [since, until), has nothing to say of now.
     """
     with store.read() as con:
-        row = con.execute("select max(until_at), count(*) filter (where kind <> 'file') from store.fetches").fetchone()
-    last, live = row if row is not None else (None, 0)
+        row = con.execute("select epoch_us(max(until_at)), count(*) filter (where kind <> 'file') from store.fetches").fetchone()
+    last_us, live = row if row is not None else (None, 0)
+    last = None if last_us is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=last_us)
     begin = since if since is not None else now - DEFAULT_WINDOW
     if last is None or live or last >= begin or (until is not None and last >= until):
         return now, ""
-    last = last.astimezone(UTC)
     return last, f"the files in {store.name} end at {spell.iso(last)}; that is taken as the present"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from qpanalytics import spell
@@ -22,6 +22,7 @@ LITTLE_ROOM = 200 * 2**20
 CLOCKS_DIFFER = timedelta(minutes=2)
 #: A file that ended so long ago says nothing of the present.
 STALE = timedelta(days=2)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         row = con.execute(
             """
             select (select count(*) from store.checks), (select count(*) from store.pings),
-                (select max(received_at) from store.pings), (select max(until_at) from store.fetches)
+                (select epoch_us(max(received_at)) from store.pings), (select epoch_us(max(until_at)) from store.fetches)
             """
         ).fetchone()
-    checks, pings, last, vouched = row or (0, 0, None, None)
+    checks, pings, *seen = row or (0, 0, None, None)
+    # DuckDB gives aware times only to those who have pytz
+    last, vouched = (None if us is None else _EPOCH + timedelta(microseconds=us) for us in seen)
     if not checks:
         yield Seen("note", "data: the store is empty. Fill it with: qpa import FILE --checks FILE")
         return
