@@ -34,8 +34,7 @@ SCHEDULES = [
 ]
 # The first and third weeks hold Berlin's clock changes, the second New York's.
 BEGINNINGS = [
-    int(datetime(*day, tzinfo=UTC).timestamp()) * SECOND
-    for day in ((2026, 10, 24), (2026, 10, 31), (2026, 3, 28), (2026, 6, 2))
+    int(datetime(*day, tzinfo=UTC).timestamp()) * SECOND for day in ((2026, 10, 24), (2026, 10, 31), (2026, 3, 28), (2026, 6, 2))
 ]
 NUDGES = [
     0,
@@ -104,9 +103,7 @@ def promised(draw: st.DrawFn, begin: int) -> tuple[list[Version], int]:
 
 
 def near_multiples(gap: int, span: int) -> st.SearchStrategy[int]:
-    return st.builds(
-        int.__add__, st.integers(0, max(1, span // gap // 2)).map(lambda k: k * gap), st.sampled_from(NUDGES)
-    )
+    return st.builds(int.__add__, st.integers(0, max(1, span // gap // 2)).map(lambda k: k * gap), st.sampled_from(NUDGES))
 
 
 def landmarks(versions: list[Version], begin: int, span: int) -> list[int]:

@@ -243,9 +243,7 @@ class Ledger:
         due = [
             window
             for window in self.windows
-            if since <= window.expected_at
-            and window.deadline_at <= at
-            and self.saw(window.window_start_at, window.deadline_at)
+            if since <= window.expected_at and window.deadline_at <= at and self.saw(window.window_start_at, window.deadline_at)
         ]
         return any(not self.excused(window) and not self.kept(window) for window in due)
 

@@ -64,11 +64,12 @@ class Window:
 
 
 def reigns(versions: Sequence[Version]) -> list[tuple[int, int, Version]]:
-    """(from, to, version) in order of time, each cut where the next one begins."""
+    """(from, to, version) in order of time, each cut where the next one begins; one that never held is left out."""
     ordered = sorted(versions, key=lambda version: BEGINNING if version.valid_from is None else version.valid_from)
     starts = [BEGINNING if version.valid_from is None else version.valid_from for version in ordered]
     ends = [FOREVER if version.valid_to is None else version.valid_to for version in ordered]
-    return [(s, min(e, n), v) for s, e, n, v in zip(starts, ends, [*starts, FOREVER][1:], ordered, strict=True)]
+    cut = zip(starts, ends, [*starts, FOREVER][1:], ordered, strict=True)
+    return [(start, min(end, following), version) for start, end, following, version in cut if start < min(end, following)]
 
 
 def promises(versions: Sequence[Version], pings: Sequence[Ping]) -> list[Promise]:

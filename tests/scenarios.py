@@ -152,8 +152,7 @@ def verify(
         if check.runs is not None:
             asked = [*check.runs, *[{"result": "not expected"} for _ in result.runs[len(check.runs) :]]]
             said["runs"] = [
-                {name: shown(getattr(run, name)) for name in columns}
-                for run, columns in zip(result.runs, asked, strict=False)
+                {name: shown(getattr(run, name)) for name in columns} for run, columns in zip(result.runs, asked, strict=False)
             ]
             expected["runs"] = [{name: shown(value) for name, value in columns.items()} for columns in check.runs]
         if check.downs is not None and downs is not None:

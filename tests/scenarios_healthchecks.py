@@ -155,9 +155,7 @@ STATUSES: list[Scenario] = [
         "10:00 start A, 10:04 ok",
         simple(3600, 600),
         then("10:03", "started"),
-        then(
-            "10:05", "up", runs=[{"run_id": "A", "started_at": "10:00", "completed_at": "10:04", "duration_s": 240.0}]
-        ),
+        then("10:05", "up", runs=[{"run_id": "A", "started_at": "10:00", "completed_at": "10:04", "duration_s": 240.0}]),
     ),
     scenario(
         "S13 a finish with another id leaves the run open",

@@ -114,9 +114,7 @@ INTERVALS: list[Scenario] = [
             runs=[{"expected_at": None}, {"expected_at": "11:00", "overran": False}],
         ),
         # 12:05 is due with its window from 11:05 to 13:05; so long may the run that began at 12:00 go on.
-        then(
-            "12:20", "down", "11:00 on_time, 12:05 pending", facts={"12:05": {"started_at": "12:00", "end_at": "13:05"}}
-        ),
+        then("12:20", "down", "11:00 on_time, 12:05 pending", facts={"12:05": {"started_at": "12:00", "end_at": "13:05"}}),
         then("13:05", "down", "11:00 on_time, 12:05 hung, 13:05 pending"),
     ),
     scenario(
@@ -174,6 +172,18 @@ INTERVALS: list[Scenario] = [
                 "11:20": {"window_start_at": "10:20", "lateness_s": 300.0},
             },
         ),
+    ),
+    scenario(
+        # One hour after 09:00:05 is 10:00:05, but then the interval was not yet promised; its first tick would be 11:00:05.
+        "a completion that is overdue only by a period not yet in force anchors, and settles nothing",
+        DAY,
+        "09:00:05 ok, 10:40 ok",
+        [
+            ticking("0 9 * * *", 600, valid_from="2026-11-02", valid_to="2026-11-02 10:30"),
+            Version(at("2026-11-02 10:30"), None, "every 1 h", grace_s=600),
+        ],
+        then("11:39:59", "up", "09:00 on_time", runs=[{"expected_at": "09:00"}, {"expected_at": None}]),
+        then("11:40", "grace", "09:00 on_time, 11:40 pending"),
     ),
     scenario(
         "what an interval owed before a cron took over stays missed",

@@ -171,6 +171,36 @@ OUTCOMES: list[Scenario] = [
 
 STATUSES: list[Scenario] = [
     scenario(
+        "nobody waits for an occurrence that a pause has excused",
+        DAY,
+        "09:31 ok",
+        ticking("0 * * * *", 1800, valid_from="2026-11-02 09:30"),
+        then("10:15", "up", "10:00 excused"),
+        then("11:00", "grace", "10:00 excused, 11:00 pending"),
+        pauses=[("09:50", "10:10")],
+    ),
+    scenario(
+        "what was due while nobody watched takes no check down",
+        DAY,
+        "10:00:05 ok",
+        ticking("0 * * * *", 300, valid_from="2026-11-02 10:00"),
+        then("11:00", "unknown"),
+        then("11:40", "up", "10:00 on_time, 11:00 unknown"),
+        then("12:05", "down", "10:00 on_time, 11:00 unknown, 12:00 missed", downs=[("12:05", None)]),
+        vouched=[("09:00", "10:30"), ("11:30", "13:00")],
+    ),
+    scenario(
+        "a schedule that ended the moment it began never was in force",
+        DAY,
+        "",
+        [
+            ticking("0 3 * * *", 300, valid_from="2026-11-02", valid_to="2026-11-02"),
+            ticking("0 * * * *", 300, valid_from="2026-11-02 10:00"),
+        ],
+        then("09:00", "new", ""),
+        then("10:30", "new", "10:00 missed"),
+    ),
+    scenario(
         "a success at the very limit of another run ends what that run could have alarmed",
         DAY,
         "10:00:05 start A, 10:10:05 ok B",
