@@ -74,6 +74,7 @@ def damaged(data: bytes, at: int) -> bytes:
         ("p.json", b'{\n"check":"a",\n"received_at":1767225600\n', "line 4: is not valid JSON"),
         ("p.json", b'[{"check":"a",\n"received_at":"\xff"}]', "line 2: is not UTF-8"),
         ("p.json", b'{\n"pings": [{"check":"a"}]}', 'has no column "check" and "received_at"; it has "pings"'),
+        ("p.csv", b'check,received_at,"body"s\na,1767225600,\n', "line 1: the names of the columns: has a quote"),
         ("p.csv", b"x" * 3_000_000 + b"\n", "line 1: the names of the columns do not end within 1 MB"),
         ("p.csv", b'"' + b"x\n" * 600_000, "line 1: the names of the columns do not end within 1 MB"),
     ],

@@ -28,7 +28,9 @@ from qpanalytics.spell import number
 
 QUOTES = "has a quote that is not closed, or text after a closing quote"
 REJECTS, SCANS, RECORDS = "qpa_file_rejects", "qpa_file_scans", "qpa_file_records"
-BATCH = 20_000
+BATCH = 4_000_000  # characters
+
+Row = tuple[int, list[str]]  # the line it begins on, its values
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,12 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, head: Header, mapping: 
     texts = {name: columns[at] for name, at in places.items()}
     if found.uniform if not found.quotes else sound(found, head):
         struct = ", ".join(f"'{column}': 'varchar'" for column in columns)
-        options = (
-            f"header = true, skip = {head.blank}, delim = e'\\x{ord(head.delimiter):02x}', quote = '\"', escape = '\"'"
-        )
+        options = f"header = true, skip = {head.blank}, delim = e'\\x{ord(head.delimiter):02x}', quote = '\"', escape = '\"'"
         source = scan(found, struct, options, head.ending, one_piece=found.quotes)
         sql = f"select {raw(texts)} from {source}"  # noqa: S608 - numbered columns and our own words
         return Reading(sql, {"path": found.literal}, ignored, header=head)
     refused: list[Refused] = []
-    put(con, ["line", *columns], _careful(found, head, refused))
+    put(con, columns, _careful(found, head, refused))
     texts = {name: f"nullif({column}, '')" for name, column in texts.items()}
     sql = f"select {raw(texts, row_no='line')} from {RECORDS}"  # noqa: S608 - numbered columns and our own words
     return Reading(sql, {}, ignored, refused)
@@ -179,7 +179,7 @@ def sound(found: Look, head: Header, size: int = CHUNK) -> bool:
 # Reading with care ----------------------------------------------------------------------------------------------------
 
 
-def _careful(found: Look, head: Header, refused: list[Refused]) -> Iterator[list[str | int]]:
+def _careful(found: Look, head: Header, refused: list[Refused]) -> Iterator[Row]:
     """The good records with their lines, by Python's csv module; the others go to `refused`."""
     width = len(head.columns)
     spaced = f'{head.delimiter} "'.encode() in found.head  # "a", "b": here a space is not part of the value
@@ -198,6 +198,8 @@ def _careful(found: Look, head: Header, refused: list[Refused]) -> Iterator[list
                 except StopIteration:
                     return
                 except csv.Error as error:
+                    if not named:
+                        raise InputError(f"{found.name} line {line}: the names of the columns: {_why(str(error))}") from None
                     taken = kept.line - line + 1
                     why = _why(str(error)) + (f"; {number(taken)} lines are left out with it" if taken > 1 else "")
                     refused.append(Refused(line, _shown(kept.text), why))
@@ -207,11 +209,11 @@ def _careful(found: Look, head: Header, refused: list[Refused]) -> Iterator[list
                 elif not kept.utf8:
                     refused.append(Refused(line, _shown(kept.text), "is not UTF-8"))
                 elif len(values) == width:
-                    yield [line, *values]
+                    yield line, values
                 elif len(values) < width or any(values[width:]):
                     refused.append(Refused(line, _shown(kept.text), count(len(values), width)))
                 else:  # a delimiter or two too many at the end, as spreadsheets leave them
-                    yield [line, *values[:width]]
+                    yield line, values[:width]
 
 
 def _why(error: str) -> str:
@@ -265,18 +267,31 @@ class _Kept:
         return line
 
 
-def put(con: duckdb.DuckDBPyConnection, columns: list[str], rows: Iterator[list[str | int]]) -> None:
-    """Put rows into the temporary table RECORDS: a number, then texts."""
+def put(con: duckdb.DuckDBPyConnection, columns: list[str], rows: Iterator[Row]) -> None:
+    """Put rows into the temporary table RECORDS: their line, then their values as text."""
     import pyarrow as pa
 
-    types = ", ".join(f"{name} {'varchar' if at else 'bigint'}" for at, name in enumerate(columns))
-    con.execute(f"create or replace temp table {RECORDS} ({types})")
-    schema = pa.schema([(name, pa.string() if at else pa.int64()) for at, name in enumerate(columns)])
-    while batch := list(islice(rows, BATCH)):
-        arrays = [pa.array(values, type_) for values, type_ in zip(zip(*batch, strict=True), schema.types, strict=True)]
-        con.register("qpa_file_batch", pa.table(arrays, schema=schema))
+    con.execute(f"create or replace temp table {RECORDS} (line bigint, {', '.join(f'{name} varchar' for name in columns)})")
+    for batch in _batches(rows):
+        lines = pa.array([line for line, _ in batch], pa.int64())
+        texts = [pa.array(values, pa.string()) for values in zip(*(values for _, values in batch), strict=True)]
+        con.register("qpa_file_batch", pa.table([lines, *texts], names=["line", *columns]))
         con.execute(f"insert into {RECORDS} from qpa_file_batch")
         con.unregister("qpa_file_batch")
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Some thousand rows at a time, fewer where they are long."""
+    batch: list[Row] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += 100 + sum(map(len, row[1]))
+        if size > BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 # Saying where ---------------------------------------------------------------------------------------------------------

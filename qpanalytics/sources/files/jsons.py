@@ -10,7 +10,7 @@ import duckdb
 
 from qpanalytics.errors import InputError
 from qpanalytics.sources.files.columns import match, raw
-from qpanalytics.sources.files.delimited import RECORDS, Reading, Refused, ending_of, put, scan
+from qpanalytics.sources.files.delimited import RECORDS, Reading, Refused, Row, ending_of, put, scan
 from qpanalytics.sources.files.look import BOM, LONGEST_LINE, Look
 
 
@@ -22,7 +22,7 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, s
     """
     refused: list[Refused] = []
     if found.format == "jsonl" and not found.uniform:
-        put(con, ["line", "v"], _lines(found, refused))
+        put(con, ["v"], _lines(found, refused))
     else:
         con.execute(f"create or replace temp table {RECORDS} as {_values(found)}", {"path": found.literal})
         con.execute(f"create or replace temp table {RECORDS} as select row_number() over () as line, v from {RECORDS}")  # noqa: S608
@@ -58,7 +58,7 @@ def _values(found: Look) -> str:
     return f"select json::varchar as v from read_json_objects($path, {options})"  # noqa: S608 - our own words
 
 
-def _lines(found: Look, refused: list[Refused]) -> Iterator[list[str | int]]:
+def _lines(found: Look, refused: list[Refused]) -> Iterator[Row]:
     """The lines of a file whose line ends differ, with their numbers; what is no text goes to `refused`."""
     with found.open() as file:
         for line, data in enumerate(file, 1):
@@ -67,7 +67,7 @@ def _lines(found: Look, refused: list[Refused]) -> Iterator[list[str | int]]:
                 refused.append(Refused(line, text[:200].decode(errors="replace"), "is longer than 2 MB"))
             elif text.strip():
                 try:
-                    yield [line, text.decode()]
+                    yield line, [text.decode()]
                 except UnicodeDecodeError:
                     refused.append(Refused(line, text[:200].decode(errors="replace"), "is not UTF-8"))
 

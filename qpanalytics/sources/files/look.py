@@ -180,11 +180,14 @@ class _Lines:
         if first >= 0:
             self._line = len(chunk) - chunk.rfind(self._ending) - 1
         self.quotes = self.quotes or b'"' in chunk
-        self._lf += chunk.count(b"\n")
-        self._cr += chunk.count(b"\r")
-        self._both += chunk.count(b"\r\n") + (self._after_cr and chunk.startswith(b"\n"))
+        if b"\r" in chunk or self._after_cr:
+            self._lf += chunk.count(b"\n")
+            self._cr += chunk.count(b"\r")
+            self._both += chunk.count(b"\r\n") + (self._after_cr and chunk.startswith(b"\n"))
+        else:
+            self._lf += b"\n" in chunk  # one stands for all
         self._after_cr = chunk.endswith(b"\r")
 
     @property
     def uniform(self) -> bool:
-        return (self._lf, self._cr, self._both).count(0) == 2 or self._lf == self._cr == self._both
+        return self._cr == 0 or self._cr == self._both == self._lf or self._lf == 0

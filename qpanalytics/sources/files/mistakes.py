@@ -34,9 +34,7 @@ def why(field: str, value: str | None) -> str:
         if re.fullmatch(r"\d{1,3}(\.0*)?", text) and float(text) <= 255:
             return "contradicts the exit status in kind"
         return "is not an exit status, a whole number from 0 to 255"
-    return {"kind": f"is not {_KINDS}", "n": "is not a whole number from 0 up"}.get(
-        field, "is a JSON object or list, not a text"
-    )
+    return {"kind": f"is not {_KINDS}", "n": "is not a whole number from 0 up"}.get(field, "is a JSON object or list, not a text")
 
 
 def _why_not_an_instant(text: str) -> str:

@@ -15,9 +15,7 @@ from qpanalytics.spell import quoted
 
 _INSTANTS = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 # What reads the same as text. A BLOB does not: bytes outside ASCII would come out as escapes.
-_TEXTUAL = re.compile(
-    r'VARCHAR|JSON|UUID|BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*|ENUM\(.*|"NULL"'
-)
+_TEXTUAL = re.compile(r'VARCHAR|JSON|UUID|BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*|ENUM\(.*|"NULL"')
 
 
 def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> Reading:

@@ -187,6 +187,8 @@ def _unreadable(found: Look, error: duckdb.Error) -> InputError:
     """DuckDB's refusal of a whole file, said for a person."""
     if found.format == "json" and (place := jsons.broken(found)):
         return InputError(f"{found.name} {place}")
+    if "space left on device" in str(error):
+        return InputError(f"{found.name}: the disk that the store keeps its temporary files on is full; make room there")
     cause = str(error).split("\n", 1)[0].replace(found.literal, found.path)
     return InputError(f"{found.name}: cannot be read: {plain(cause)[:200]}")
 
@@ -194,9 +196,7 @@ def _unreadable(found: Look, error: duckdb.Error) -> InputError:
 # Bad rows -------------------------------------------------------------------------------------------------------------
 
 
-def _bad_rows(
-    con: duckdb.DuckDBPyConnection, found: Look, reading: delimited.Reading, wanted: int
-) -> tuple[list[BadRow], int]:
+def _bad_rows(con: duckdb.DuckDBPyConnection, found: Look, reading: delimited.Reading, wanted: int) -> tuple[list[BadRow], int]:
     """The first `wanted` bad rows of the file in its order, and how many there are."""
     values = con.execute(
         f"select row_no, bad_field, bad_value from {_PLACED} where bad_field is not null order by row_no limit ?",  # noqa: S608
