@@ -23,13 +23,14 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, s
     refused: list[Refused] = []
     if found.format == "jsonl" and not found.uniform:
         put(con, ["v"], _lines(found, refused))
+        values = RECORDS
     else:
         con.execute(f"create or replace temp table {RECORDS} as {_values(found)}", {"path": found.literal})
-        con.execute(f"create or replace temp table {RECORDS} as select row_number() over () as line, v from {RECORDS}")  # noqa: S608
+        values = f"(select v, row_number() over () as line from {RECORDS})"  # noqa: S608 - our own name
     keys = con.execute(
         f"""
         with sets as (
-            select case when json_valid(v) then json_keys(v) end as keys, min(line) as line from {RECORDS} group by 1
+            select case when json_valid(v) then json_keys(v) end as keys, min(line) as line from {values} group by 1
         )
         select key from sets, unnest(keys) as u(key) group by key order by min(line), key
         """  # noqa: S608 - our own name
@@ -39,7 +40,7 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, s
     # In a JSON pointer only these two characters mean something.
     pointers = ["/" + columns[at].replace("~", "~0").replace("/", "~1") for at in places.values()]
     texts = {name: f"texts[{at}]" for at, name in enumerate(places, 1)}
-    return Reading(_select(texts), {"pointers": pointers}, ignored, refused)
+    return Reading(_select(texts, values), {"pointers": pointers}, ignored, refused)
 
 
 def _values(found: Look) -> str:
@@ -72,7 +73,7 @@ def _lines(found: Look, refused: list[Refused]) -> Iterator[Row]:
                     refused.append(Refused(line, text[:200].decode(errors="replace"), "is not UTF-8"))
 
 
-def _select(texts: Mapping[str, str]) -> str:
+def _select(texts: Mapping[str, str], values: str) -> str:
     # A name may begin with a brace and still be a name: the type is looked at only then, for it costs a second parsing.
     nested = [
         (name, text, f"{text}[1] in ('{{', '[') and json_type(v, $pointers[{at}]) in ('OBJECT', 'ARRAY')")
@@ -99,7 +100,7 @@ def _select(texts: Mapping[str, str]) -> str:
                 end as fault
             from (
                 select line, v, case when json_valid(v) then json_extract_string(v, $pointers::varchar[]) end as texts
-                from {RECORDS} where v is not null
+                from {values} where v is not null
             )
         )
         """  # noqa: S608 - our own words
