@@ -124,12 +124,12 @@ class Ledger:
         ticking.sort(key=lambda window: window.window_start_at)
         rolling.sort(key=lambda window: window.window_start_at)
         for run in self.runs:
+            if run in self.window_of:  # it closed an interval's occurrence, wherever it began
+                continue
             window = holder(ticking, run.belongs_at)
             if window is None and run.finished_at is None:  # a finished one went to the interval that it closed
                 window = holder(rolling, run.belongs_at)
             if window is not None:
-                if run in self.window_of:  # begun under cron, completed under an interval: where it started decides
-                    self.window_of[run].runs.remove(run)
                 self.window_of[run] = window
                 window.runs.append(run)
 

@@ -1,7 +1,7 @@
 -- reads: paired (from runs.sql), windows (with settles_at), promises (check_id, from_at, to_at, max_runtime_s).
 -- returns: the rows of store.runs: each run with its window, expected time and the limits past which it has hung.
--- The run's start, else its completion, decides among the fixed windows; a completion that settles an interval's window
--- belongs there; a run that never completed lies in the rolling window that it started in.
+-- A completion that settles an interval's window belongs there, wherever it began; otherwise the run's start, else its
+-- completion, decides among the fixed windows; a run that never completed lies in the rolling window it started in.
 with placed as (
     select *, coalesce(started_at, completed_at) as placed_at from paired
 ),
@@ -16,13 +16,13 @@ closing as (
     from placed p join windows w on w.check_id = p.check_id and w.settles_at = p.completed_at
 ),
 ticking as (
-    select p.check_id, p.seq, w.version, w.expected_at, w.end_at, w.deadline_at, w.max_runtime_s, 0 as rank
+    select p.check_id, p.seq, w.version, w.expected_at, w.end_at, w.deadline_at, w.max_runtime_s, 2 as rank
     from placed p
     asof join fixed w on w.check_id = p.check_id and p.placed_at >= w.window_start_at
     where w.end_at is null or p.placed_at < w.end_at
 ),
 unended as (
-    select p.check_id, p.seq, w.version, w.expected_at, w.end_at, w.deadline_at, w.max_runtime_s, 2 as rank
+    select p.check_id, p.seq, w.version, w.expected_at, w.end_at, w.deadline_at, w.max_runtime_s, 3 as rank
     from placed p
     asof join rolling w on w.check_id = p.check_id and p.placed_at >= w.window_start_at
     where p.completed_at is null and p.placed_at < w.end_at

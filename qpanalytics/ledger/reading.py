@@ -47,6 +47,7 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> dict[int, list[Vers
     firsts = tables.first_pings(con, scope.check_ids)
 
     _put(con, "kinds", _kinds(promised, paused, as_of_us))
+    _put(con, "promises", tables.promises_table(promised))
     _put(con, "begins", _begins(promised, firsts))
     _put(con, "promised_spans", tables.spans_table(spans))
     _put(con, "watched_spans", tables.spans_table({c: _watched(vs, paused.get(c, ())) for c, vs in promised.items()}))
@@ -122,25 +123,35 @@ where o.expected_at >= r.from_at
 # Runs of rolling schedules that had not completed by then lie where they started, not where they ended.
 _MOVED = """
 with places as (
-    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s from visible
-    where closed_at is not null and window_start_at < end_at
+    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s, closed_at is not null as rolls
+    from visible where end_at is null or window_start_at < end_at
     union all
-    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s from ahead where rolls
+    select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s, rolls from ahead
+),
+found as (
+    select r.check_id, r.seq, r.started_at, p.* exclude (check_id)
+    from adrift r asof join (from places where not rolls) p on p.check_id = r.check_id and r.started_at >= p.window_start_at
+    where p.end_at is null or r.started_at < p.end_at
+    union all
+    select r.check_id, r.seq, r.started_at, p.* exclude (check_id)
+    from adrift r asof join (from places where rolls) p on p.check_id = r.check_id and r.started_at >= p.window_start_at
+    where r.started_at < p.end_at
 )
-select r.check_id, r.seq, p.version, p.expected_at,
-    case when p.max_runtime_s is not null then r.started_at + to_microseconds((p.max_runtime_s * 1e6)::bigint)
-        else greatest(p.deadline_at, p.end_at) end as limit_at
-from adrift r
-asof join places p on p.check_id = r.check_id and r.started_at >= p.window_start_at
-where r.started_at < p.end_at
+select check_id, seq, version, expected_at,
+    case when max_runtime_s is not null then started_at + to_microseconds((max_runtime_s * 1e6)::bigint)
+        when end_at is not null then greatest(deadline_at, end_at) end as limit_at
+from found qualify row_number() over (partition by check_id, seq order by rolls) = 1
 """
-# In flight towards a rolling window that was not there yet, or never ended and after the last stored window.
+# In flight towards a rolling window that was not there yet, or never ended and after the last stored window. In no
+# window the promise in force at its start limits a run.
 _ADRIFT = """
-select r.check_id, r.seq, r.started_at, r.in_flight
+select r.check_id, r.seq, r.started_at, r.in_flight,
+    case when r.started_at < v.to_at then r.started_at + to_microseconds((v.max_runtime_s * 1e6)::bigint) end as limit_at
 from now_runs r
 join kinds k on k.check_id = r.check_id and k.rolls
 left join (from store.occurrences where closed_at > $as_of) w
     on w.check_id = r.check_id and w.version = r.version and w.expected_at = r.expected_at
+asof left join promises v on v.check_id = r.check_id and r.started_at >= v.from_at
 where (r.in_flight and (w.check_id is not null or r.expected_at is null))
     or (r.expected_at is null and r.completed_at is null)
     or (r.completed_at is null and w.check_id is not null)
@@ -159,7 +170,8 @@ def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
         select r.* exclude (version, expected_at, limit_at, own_limit_at),
             case when a.seq is null then r.version else m.version end as version,
             case when a.seq is null then r.expected_at else m.expected_at end as expected_at,
-            coalesce(m.limit_at, r.limit_at) as limit_at, coalesce(m.limit_at, r.own_limit_at) as own_limit_at
+            case when a.seq is null then r.limit_at else coalesce(m.limit_at, a.limit_at) end as limit_at,
+            case when a.seq is null then r.own_limit_at else coalesce(m.limit_at, a.limit_at) end as own_limit_at
         from now_runs r
         left join adrift a using (check_id, seq)
         left join moved m using (check_id, seq)
