@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from qpanalytics import spell
 from qpanalytics.errors import UsageError
+from qpanalytics.instants import EPOCH, TICK, instant, micros
 from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
 from qpanalytics.ledger.reading import Scope, prepare
@@ -98,8 +99,8 @@ class History:
         return cls(
             store,
             as_of=at,
-            since=since or datetime(1970, 1, 1, tzinfo=UTC),
-            until=until or at + timedelta(microseconds=1),
+            since=since or EPOCH,
+            until=until or at + TICK,
             maintenance=tuple(maintenance),
         )
 
@@ -174,39 +175,42 @@ class History:
         rows = con.execute(
             "select check_id, check_name, source, key, name from store.checks order by check_id"
         ).fetchall()
-        promised = tables.promises(con)
-        as_of_us = _us(self.as_of)
+        firsts = tables.first_pings(con)
+        promised = tables.promises(con, firsts)
+        as_of_us = micros(self.as_of)
         present = {row[0]: _present(promised[row[0]], as_of_us) for row in rows}
         picked = [
             row for row in rows if self.pick.takes(row[1], row[2], _tags(present[row[0]]))
         ]
         if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked:
             raise UsageError(self._nothing_picked([row[1] for row in rows]))
-        excuses = {row[0]: self._maintained(row, present[row[0]], as_of_us) for row in picked}
         ids = [row[0] for row in picked]
-        prepare(con, Scope(self.as_of, self.since, self.until, ids, {k: v for k, v in excuses.items() if v}))
-        con.register("arriving", _checks_table(picked, present))
+        excuses = {row[0]: self._maintained(row, present[row[0]]) for row in picked}
+        scope = Scope(
+            self.as_of, self.since, self.until, {c: firsts[c] for c in ids}, {c: promised[c] for c in ids}, excuses
+        )
+        prepare(con, scope)
+        tables.put(con, "described", _checks_table(picked, present))
         con.execute(
             """
             create or replace temp table checks as
             select a.* exclude (tags), a.tags, s.status, s.down_since_at, s.down_cause, s.first_ping_at, s.last_ping_at,
                 s.last_duration_s, s.next_expected_at, s.deadline_at, b.first_at as first_valid_from
-            from arriving a join standing s using (check_id) join begins b using (check_id)
+            from described a join standing s using (check_id) join begins b using (check_id)
             order by a.check_id
             """
         )
-        con.unregister("arriving")
         # Files number nothing, so what they lost cannot be counted; a source that numbers its pings fills this.
         con.execute("create or replace temp table lost as select source, check_id, null::bigint as lost from checks")
 
-    def _maintained(self, row: tuple[Any, ...], present: Version | None, as_of_us: int) -> list[tuple[int, int]]:
-        tags = present.tags if present else ()
-        since_us = _us(min(self.since, self.as_of)) - _us_of(timedelta(days=400))
+    def _maintained(self, row: tuple[Any, ...], present: Version | None) -> list[tuple[int, int]]:
+        since_us = micros(min(self.since, self.as_of) - timedelta(days=400))
+        until_us = micros(self.as_of + timedelta(days=40))
         return [
             span
             for m in self.maintenance
-            if m.covers(row[1], tags)
-            for span in m.spans(since_us, as_of_us + _us_of(timedelta(days=40)))
+            if m.covers(row[1], _tags(present))
+            for span in m.spans(since_us, until_us)
         ]
 
     def _nothing_picked(self, names: Sequence[str]) -> str:
@@ -236,7 +240,7 @@ def resolve_as_of(
     with store.read() as con:
         row = con.execute("select epoch_us(max(until_at)), count(*) filter (where kind <> 'file') from store.fetches").fetchone()
     last_us, live = row if row is not None else (None, 0)
-    last = None if last_us is None else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=last_us)
+    last = None if last_us is None else instant(last_us)
     begin = since if since is not None else now - DEFAULT_WINDOW
     if last is None or live or last >= begin or (until is not None and last >= until):
         return now, ""
@@ -280,11 +284,3 @@ def _checks_table(rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version
             "valid_to": tables.instants([v.to_us if v else FOREVER_US for v in shown]).cast(instant),
         }
     )
-
-
-def _us(at: datetime) -> int:
-    return _us_of(at - datetime.fromtimestamp(0, UTC))
-
-
-def _us_of(span: timedelta) -> int:
-    return (span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds

@@ -30,6 +30,7 @@ from pydantic import (
 
 from qpanalytics import schedules
 from qpanalytics.errors import ConfigError, InputError, ScheduleError
+from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
 from qpanalytics.settings_errors import explain, keys
 from qpanalytics.settings_values import (
@@ -51,7 +52,7 @@ from qpanalytics.settings_values import (
     later,
     text,
 )
-from qpanalytics.spell import EARLIEST, quoted
+from qpanalytics.spell import quoted
 
 __all__ = ["CHECK_KEYS", "CheckEntry", "Maintenance", "Secret", "Settings", "check_entry", "example", "explain", "load"]
 
@@ -247,8 +248,8 @@ class Maintenance(Table):
         length = round((self.for_s or 0) * MICRO)
         if self.cron is None:
             assert self.from_at is not None
-            start = _micros(self.from_at)
-            end = _micros(self.until_at) if self.until_at else start + length
+            start = micros(self.from_at)
+            end = micros(self.until_at) if self.until_at else start + length
             return [(start, end)] if start < until_us and end > since_us else []
         merged: list[tuple[int, int]] = []
         for tick in _schedule(self.cron, self.tz or "UTC").ticks(since_us - length + 1, until_us).tolist():
@@ -257,11 +258,6 @@ class Maintenance(Table):
             else:
                 merged.append((tick, tick + length))
         return merged
-
-
-def _micros(at: datetime) -> int:
-    since = at - EARLIEST
-    return (since.days * 86_400 + since.seconds) * MICRO + since.microseconds
 
 
 class ChannelTable(Table):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from qpanalytics import spell
-from qpanalytics.cli.options import Asked, after
+from qpanalytics.cli.options import Asked
 from qpanalytics.errors import QpaError
+from qpanalytics.instants import TICK, instant
 
 if TYPE_CHECKING:
+    from qpanalytics.history import History
     from qpanalytics.settings import Settings
     from qpanalytics.store.db import Store
 
@@ -22,7 +24,6 @@ LITTLE_ROOM = 200 * 2**20
 CLOCKS_DIFFER = timedelta(minutes=2)
 #: A file that ended so long ago says nothing of the present.
 STALE = timedelta(days=2)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         ).fetchone()
     checks, pings, *seen = row or (0, 0, None, None)
     # DuckDB gives aware times only to those who have pytz
-    last, vouched = (None if us is None else _EPOCH + timedelta(microseconds=us) for us in seen)
+    last, vouched = (None if us is None else instant(us) for us in seen)
     if not checks:
         yield Seen("note", "data: the store is empty. Fill it with: qpa import FILE --checks FILE")
         return
@@ -102,16 +103,14 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         )
     at = min(clock, vouched) if vouched is not None else clock
     history = History(
-        store, as_of=at, since=at - DEFAULT_WINDOW, until=after(at), maintenance=tuple(settings.maintenance)
+        store, as_of=at, since=at - DEFAULT_WINDOW, until=at + TICK, maintenance=tuple(settings.maintenance)
     )
     yield from _promises(history)
 
 
-def _promises(history: object) -> Iterator[Seen]:
-    from qpanalytics.history import History
+def _promises(history: History) -> Iterator[Seen]:
     from qpanalytics.ledger import tables
 
-    assert isinstance(history, History)
     frame = history.checks
     bare = frame.loc[frame["schedule"].isna(), "check"]
     if len(bare):
@@ -126,7 +125,7 @@ def _promises(history: object) -> Iterator[Seen]:
         blind = con.sql(
             "select c.check_name as name from telling t join checks c using (check_id) where t.cannot_tell order by 1"
         ).to_arrow_table()
-        versions = tables.promises(con)
+        versions = tables.promises(con, tables.first_pings(con))
         names = dict(con.execute("select check_id, check_name from checks").fetchall())
     told = blind.column("name").to_pylist()
     if told:
@@ -157,8 +156,8 @@ def _uneven(schedule: str | None, tz: str) -> bool:
     return schedule is not None and schedule_of(schedule, tz).gaps_differ()
 
 
-def _named(names: object) -> str:
+def _named(names: Iterable[object]) -> str:
     """Up to three names and how many more, with the verb `has` or `have`."""
-    known = [spell.plain(str(n)) for n in names]  # type: ignore[attr-defined]
+    known = [spell.plain(str(n)) for n in names]
     more = f" and {len(known) - 3} more" if len(known) > 3 else ""
     return f"{', '.join(known[:3])}{more} {'has' if len(known) == 1 else 'have'}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qpanalytics.collect.intake import Looked, take
 from qpanalytics.errors import InputError
-from qpanalytics.settings import CheckEntry, explain
+from qpanalytics.instants import EPOCH
+from qpanalytics.settings import check_entry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +25,6 @@ _PING_COLUMNS = {
     "body": "varchar",
 }
 SOURCE = "frames"
-_CHECK_COLUMNS = {
-    "check", "name", "schedule", "tz", "valid_from", "valid_to", "grace_s", "grace", "early_s", "early",
-    "max_runtime_s", "max_runtime", "severity", "tags",
-}  # fmt: skip
 
 
 def fill(
@@ -42,7 +40,7 @@ def fill(
     InputError names the frame, row and value: `check` must be text, `received_at` an aware time, `kind` one of
     start, success, fail, log (success where absent).
     """
-    entries = [_entry(n, _said({str(k): v for k, v in row.items()})) for n, row in enumerate(checks.to_dict("records"))]
+    entries = [check_entry(_said(row), where=f"checks row {n}") for n, row in enumerate(checks.to_dict("records"))]
     frame = _pings(pings)
     with store.write() as con:
         con.register("brought", frame)
@@ -59,7 +57,7 @@ def fill(
         )
         con.unregister("brought")
         last = frame["received_at"].max() if len(frame) else None
-        tried = covers_until or (last.to_pydatetime() if last is not None else datetime(1970, 1, 1, tzinfo=UTC))
+        tried = covers_until or (last.to_pydatetime() if last is not None else EPOCH)
         if pauses is not None and len(pauses):
             # Pauses must be known before intervals are derived, and checks before their pauses: name them first.
             take(con, source=SOURCE, looks=[], entries=entries, tried_at=tried)
@@ -68,26 +66,16 @@ def fill(
     return tried
 
 
-def _entry(number: int, row: dict[str, Any]) -> CheckEntry:
-    from pydantic import ValidationError
-
-    known = {k: v for k, v in row.items() if k in _CHECK_COLUMNS}
-    try:
-        return CheckEntry.model_validate(known)
-    except ValidationError as error:
-        raise InputError(f"checks row {number}: {explain(error, known, CheckEntry)}") from None
-
-
-def _said(row: dict[str, Any]) -> dict[str, Any]:
+def _said(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row of a frame without its missing values."""
     import pandas as pd
 
     out: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, (list, tuple)):
-            out[name] = list(value)
+            out[str(name)] = list(value)
         elif not pd.isna(value):
-            out[name] = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+            out[str(name)] = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
     return out
 
 

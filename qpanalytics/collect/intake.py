@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from qpanalytics.instants import micros
 from qpanalytics.ledger.build import build
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def take(
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
     _add_pings(con, source, first)
     for number, look in enumerate(looks):
-        rows, added = _record(con, source, first + number, number, look, entries, covers_until, tried_at)
+        rows, added = _record(con, source, first + number, number, look, covers_until, tried_at)
         taken.rows.append(rows)
         taken.added.append(added)
     changed = {
@@ -103,12 +104,13 @@ def _restate_one(con: duckdb.DuckDBPyConnection, check_id: int, entry: CheckEntr
     )  # fmt: skip
     present = con.execute(
         """
-        select epoch_us(valid_from), epoch_us(valid_to), schedule, tz, grace_s, early_s, max_runtime_s, severity, tags
+        select epoch_us(valid_to), schedule, tz, grace_s, early_s, max_runtime_s, severity, tags
         from store.versions where check_id = ? and origin = ? and valid_from is not distinct from ?::timestamptz
         """,
         [check_id, origin, entry.valid_from],
     ).fetchone()
-    if present is not None and (*present[2:8], list(present[8] or ())) == said[2:] and present[1] == _us(said[1]):
+    until_us = None if entry.valid_to is None else micros(entry.valid_to)
+    if present is not None and (*present[1:7], list(present[7] or ())) == said[2:] and present[0] == until_us:
         return False
     con.execute(
         "delete from store.versions where check_id = ? and origin = ? and valid_from is not distinct from ?::timestamptz",
@@ -116,13 +118,6 @@ def _restate_one(con: duckdb.DuckDBPyConnection, check_id: int, entry: CheckEntr
     )
     con.execute("insert into store.versions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [check_id, origin, *said])
     return True
-
-
-def _us(at: datetime | None) -> int | None:
-    if at is None:
-        return None
-    whole = at - datetime.fromtimestamp(0, at.tzinfo)
-    return (whole.days * 86400 + whole.seconds) * 1_000_000 + whole.microseconds
 
 
 def name_checks(con: duckdb.DuckDBPyConnection, source: str, names: Iterable[str], tried_at: datetime) -> None:
@@ -209,7 +204,6 @@ def _record(
     fetch_id: int,
     file_no: int,
     look: Looked,
-    entries: Sequence[CheckEntry],
     covers_until: datetime | None,
     tried_at: datetime,
 ) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.ledger import tables
-from qpanalytics.ledger.versions import FOREVER_US, Version, chains
+from qpanalytics.ledger.versions import FOREVER_US, chains
 from qpanalytics.ledger.windows import fixed_windows, interval_windows
 
 #: Checks derived at a time.
@@ -37,19 +37,6 @@ def build(
             progress(min(at + BATCH, len(check_ids)), len(check_ids))
 
 
-def pauses(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None = None) -> dict[int, list[tuple[int, int]]]:
-    """The pauses of each check that has any, in epoch microseconds; one that still lasts ends at FOREVER_US."""
-    chosen = "" if check_ids is None else "where check_id in (select unnest($ids))"
-    params = {} if check_ids is None else {"ids": list(check_ids)}
-    out: dict[int, list[tuple[int, int]]] = {}
-    for check, since, until in con.execute(
-        f"select check_id, epoch_us(since_at), epoch_us(until_at) from store.pauses {chosen} order by 1, 2, 3",  # noqa: S608
-        params,
-    ).fetchall():
-        out.setdefault(check, []).append((since, FOREVER_US if until is None else until))
-    return out
-
-
 def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
     for table in ("runs", "occurrences", "ledger"):
         con.execute(f"delete from store.{table} where check_id in (select unnest(?))", [ids])  # noqa: S608 - constants
@@ -57,8 +44,8 @@ def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
     con.execute("create or replace temp view pings as select p.* from store.pings p semi join batch using (check_id)")
     con.execute(f"create or replace temp table paired as {tables.sql_of('runs')}")
 
-    promised = tables.promises(con, ids)
-    paused = pauses(con, ids)
+    promised = tables.promises(con, tables.first_pings(con, ids))
+    paused = tables.pauses(con, ids)
     last = dict(con.execute("select check_id, epoch_us(max(received_at)) from pings group by check_id").fetchall())
     completions = _completions(con, [c for c, vs in promised.items() if any(v.kind == "interval" for v in vs)])
     parts: list[pa.Table] = [tables.WINDOWS_SCHEMA.empty_table()]
@@ -73,8 +60,8 @@ def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
                 rolling = interval_windows(versions, spans, completions[check])
                 parts.append(tables.windows_table(check, versions, rolling))
         horizons.append((check, horizon))
-    _register(con, "windows", pa.concat_tables(parts))
-    _register(con, "promises", tables.promises_table(promised))
+    tables.put(con, "windows", pa.concat_tables(parts))
+    tables.put(con, "promises", tables.promises_table(promised))
     con.execute(f"insert into store.runs by name {tables.sql_of('assign')}")
     con.execute("create or replace temp view seen as select r.* from store.runs r semi join batch using (check_id)")
     con.execute(
@@ -84,18 +71,12 @@ def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
         [pa.array([h[0] for h in horizons], type=pa.int32()), tables.instants([h[1] or FOREVER_US for h in horizons])],
         names=["check_id", "horizon_at"],
     )
-    _register(con, "horizons", ledger)
+    tables.put(con, "horizons", ledger)
     con.execute("insert into store.ledger by name from horizons")
     for name in ("pings", "seen"):
         con.execute(f"drop view if exists temp.{name}")
     for name in ("paired", "batch", "windows", "promises", "horizons"):
         con.execute(f"drop table if exists temp.{name}")
-
-
-def _register(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
-    con.register("arriving", table)
-    con.execute(f"create or replace temp table {name} as from arriving")
-    con.unregister("arriving")
 
 
 def _completions(con: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> dict[int, np.ndarray]:
@@ -109,6 +90,3 @@ def _completions(con: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> dict[int
     ).fetchall()
     done = {check: np.array(at, dtype=np.int64) for check, at in found}
     return {check: done.get(check, np.empty(0, dtype=np.int64)) for check in ids}
-
-
-__all__ = ["BATCH", "Version", "build", "pauses"]

@@ -7,15 +7,15 @@ same statements; ticks after the stored horizon are made here. So nothing is wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
+from qpanalytics.instants import TICK, micros
 from qpanalytics.ledger import tables
-from qpanalytics.ledger.build import pauses
 from qpanalytics.ledger.versions import FOREVER_US, Version, chains, in_force
 from qpanalytics.ledger.windows import fixed_windows, trailing_windows
 
@@ -25,52 +25,54 @@ TRAILING = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Scope:
-    """What a session shows: occurrences of [since, until) as known at as_of, of the checks in `check_ids`."""
+    """What a session shows: occurrences of [since, until) as known at as_of, of the checks in `firsts`.
+
+    `firsts` holds each check's first ping (epoch microseconds, None without one), `promised` its versions.
+    """
 
     as_of: datetime
     since: datetime
     until: datetime
-    check_ids: Sequence[int]
+    firsts: Mapping[int, int | None]
+    promised: Mapping[int, Sequence[Version]]
     excuses: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
-def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> dict[int, list[Version]]:
-    """Makes the temporary relations of `scope` on `con` and returns each check's versions.
+def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    """Makes the temporary relations of `scope` on `con`.
 
     `occurrences`, `runs`, `vouched`, `downs`, `telling`, `standing`, and underneath them `judged` (occurrences back to
     the last success before the window) and `now_runs` (runs as they stood at as_of).
     """
-    as_of_us = _us(scope.as_of)
-    promised = tables.promises(con, scope.check_ids)
-    paused = pauses(con, scope.check_ids)
+    as_of_us = micros(scope.as_of)
+    promised, firsts = scope.promised, scope.firsts
+    paused = tables.pauses(con, firsts)
     spans = {c: chains(vs, paused.get(c, ())) if vs else [(-FOREVER_US, FOREVER_US)] for c, vs in promised.items()}
-    firsts = tables.first_pings(con, scope.check_ids)
 
-    _put(con, "kinds", _kinds(promised, paused, as_of_us))
-    _put(con, "promises", tables.promises_table(promised))
-    _put(con, "begins", _begins(promised, firsts))
-    _put(con, "promised_spans", tables.spans_table(spans))
-    _put(con, "watched_spans", tables.spans_table({c: _watched(vs, paused.get(c, ())) for c, vs in promised.items()}))
-    _put(con, "excuses", tables.spans_table(_merged(scope.check_ids, paused, scope.excuses)))
+    tables.put(con, "kinds", _kinds(promised, paused, as_of_us))
+    tables.put(con, "promises", tables.promises_table(promised))
+    tables.put(con, "begins", _begins(promised, firsts))
+    tables.put(con, "promised_spans", tables.spans_table(spans))
+    tables.put(con, "watched_spans", tables.spans_table({c: _watched(vs, paused.get(c, ())) for c, vs in promised.items()}))
+    tables.put(con, "excuses", tables.spans_table(_merged(firsts, paused, scope.excuses)))
     _run(con, "vouched", tables.sql_of("vouched"), as_of=scope.as_of)
     _run(con, "seen_pings", _SEEN_PINGS, as_of=scope.as_of)
     _run(con, "now_runs", _NOW_RUNS, as_of=scope.as_of)
 
     tell_to = min(scope.as_of, scope.until)
     tell_from = tell_to - TRAILING
-    _run(con, "reach", _REACH, least=min(scope.since, tell_from), since=scope.since, as_of=scope.as_of)
+    _run(con, "reach", _REACH, least=min(scope.since, tell_from), since=scope.since)
     ahead, upcoming = _ahead(con, promised, spans, firsts, as_of_us)
-    _put(con, "ahead", ahead)
-    _put(con, "upcoming", upcoming)
+    tables.put(con, "ahead", ahead)
+    tables.put(con, "upcoming", upcoming)
     _facts(con, scope.as_of)
     _run(con, "judged", tables.sql_of("outcomes"), as_of=scope.as_of)
-    _run(con, "telling", tables.sql_of("telling"), tell_from=tell_from, tell_to=tell_to + timedelta(microseconds=1))
+    _run(con, "telling", tables.sql_of("telling"), tell_from=tell_from, tell_to=tell_to + TICK)
     _run(con, "downs_ever", tables.sql_of("downs"), as_of=scope.as_of)
-    _run(con, "standing", tables.sql_of("status").replace("from downs ", "from downs_ever "), as_of=scope.as_of)
+    _run(con, "standing", tables.sql_of("status"), as_of=scope.as_of)
     _run(con, "downs", _DOWNS, since=scope.since, until=scope.until)
     _run(con, "occurrences", _OCCURRENCES, since=scope.since, until=scope.until)
     _run(con, "runs", _RUNS, since=scope.since, until=scope.until, as_of=scope.as_of)
-    return promised
 
 
 _SEEN_PINGS = """
@@ -84,8 +86,7 @@ select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,
     case when completed_at <= $as_of then duration_s end as duration_s,
     case when completed_at <= $as_of then success end as success,
     case when completed_at <= $as_of then exit_status end as exit_status,
-    case when abandoned_at <= $as_of then abandoned_at end as abandoned_at,
-    coalesce(completed_at > $as_of, false) as in_flight
+    case when abandoned_at <= $as_of then abandoned_at end as abandoned_at
 from store.runs semi join kinds using (check_id) where coalesce(started_at, completed_at) <= $as_of
 order by check_id, seq
 """
@@ -93,7 +94,6 @@ order by check_id, seq
 _REACH = """
 select k.check_id, least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at
 from kinds k left join now_runs r on r.check_id = k.check_id and r.success and r.completed_at <= $since
-    and r.completed_at <= $as_of
 group by k.check_id
 """
 _DOWNS = """
@@ -145,16 +145,14 @@ from found qualify row_number() over (partition by check_id, seq order by rolls)
 # In flight towards a rolling window that was not there yet, or never ended and after the last stored window. In no
 # window the promise in force at its start limits a run.
 _ADRIFT = """
-select r.check_id, r.seq, r.started_at, r.in_flight,
+select r.check_id, r.seq, r.started_at,
     case when r.started_at < v.to_at then r.started_at + to_microseconds((v.max_runtime_s * 1e6)::bigint) end as limit_at
 from now_runs r
 join kinds k on k.check_id = r.check_id and k.rolls
 left join (from store.occurrences where closed_at > $as_of) w
     on w.check_id = r.check_id and w.version = r.version and w.expected_at = r.expected_at
 asof left join promises v on v.check_id = r.check_id and r.started_at >= v.from_at
-where (r.in_flight and (w.check_id is not null or r.expected_at is null))
-    or (r.expected_at is null and r.completed_at is null)
-    or (r.completed_at is null and w.check_id is not null)
+where r.completed_at is null and (r.expected_at is null or w.check_id is not null)
 """
 _WINDOW = """check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, anchored, closed_at"""
 
@@ -316,7 +314,7 @@ def _begins(promised: Mapping[int, Sequence[Version]], firsts: Mapping[int, int 
 
 
 def _merged(
-    check_ids: Sequence[int], *sources: Mapping[int, Sequence[tuple[int, int]]]
+    check_ids: Iterable[int], *sources: Mapping[int, Sequence[tuple[int, int]]]
 ) -> dict[int, list[tuple[int, int]]]:
     """The union of spans per check, sorted and disjoint."""
     out: dict[int, list[tuple[int, int]]] = {}
@@ -332,15 +330,5 @@ def _merged(
     return out
 
 
-def _put(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
-    con.register("arriving", table)
-    con.execute(f"create or replace temp table {name} as from arriving")
-    con.unregister("arriving")
-
-
 def _run(con: duckdb.DuckDBPyConnection, name: str, select: str, **params: datetime) -> None:
     con.execute(f"create or replace temp table {name} as {select}", params)
-
-
-def _us(at: datetime) -> int:
-    return round((at - datetime.fromtimestamp(0, at.tzinfo)) / timedelta(microseconds=1))

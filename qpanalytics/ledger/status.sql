@@ -1,4 +1,4 @@
--- reads: kinds (check_id, begun, paused), seen_pings, now_runs, downs, judged, vouched, upcoming, $as_of.
+-- reads: kinds (check_id, begun, paused), seen_pings, now_runs, downs_ever, judged, vouched, upcoming, $as_of.
 -- returns: how each check stands at $as_of: status, since_at (of a check that is down), next_expected_at, deadline_at.
 with activity as (
     select check_id, count(*) > 0 as acted, max(completed_at) filter (where success) as success_at,
@@ -15,7 +15,7 @@ due as (
 ),
 down as (
     select check_id, min(since_at) as since_at, arg_min(cause, (since_at, cause)) as cause
-    from downs where until_at is null group by check_id
+    from downs_ever where until_at is null group by check_id
 ),
 reached as (
     select check_id, max(until_at) >= $as_of as now from vouched group by check_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -103,28 +103,15 @@ def promises_table(promises: Mapping[int, Sequence[Version]]) -> pa.Table:
     )
 
 
-def promises(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None = None) -> dict[int, list[Version]]:
-    """The effective versions of each check (of all, without `check_ids`); a check without any has an empty list."""
-    chosen = "" if check_ids is None else "where c.check_id in (select unnest($ids))"
-    params: dict[str, Any] = {} if check_ids is None else {"ids": list(check_ids)}
-    stated = con.sql(
-        f"""
-        select c.check_id, v.origin, epoch_us(v.valid_from) as valid_from_us, epoch_us(v.valid_to) as valid_to_us,
-            v.schedule, v.tz, v.grace_s, v.early_s, v.max_runtime_s, v.severity, v.tags
-        from store.checks c join store.versions v using (check_id) {chosen}
-        order by c.check_id, v.origin desc, v.valid_from nulls first
-        """,  # noqa: S608 - `chosen` is one of two constants
-        params=params,
-    ).to_arrow_table()
-    rows: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in stated.to_pylist():
-        rows[row["check_id"]].append(row)
-    first = first_pings(con, check_ids)
-    return {check: effective(rows.get(check, ()), at) for check, at in first.items()}
+def put(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    """`table` as the temporary table `name`."""
+    con.register("arriving", table)
+    con.execute(f"create or replace temp table {name} as from arriving")
+    con.unregister("arriving")
 
 
 def first_pings(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None = None) -> dict[int, int | None]:
-    """The first ping of each check in epoch microseconds, None where there is none."""
+    """The first ping of each check (of all, without `check_ids`) in epoch microseconds, None where there is none."""
     chosen = "" if check_ids is None else "where c.check_id in (select unnest($ids))"
     params: dict[str, Any] = {} if check_ids is None else {"ids": list(check_ids)}
     found = con.execute(
@@ -135,3 +122,34 @@ def first_pings(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None 
         params,
     ).fetchall()
     return dict(found)
+
+
+def promises(con: duckdb.DuckDBPyConnection, firsts: Mapping[int, int | None]) -> dict[int, list[Version]]:
+    """The effective versions of each check in `firsts` (from `first_pings`); a check without any has an empty list."""
+    stated = con.sql(
+        """
+        select v.check_id, v.origin, epoch_us(v.valid_from) as valid_from_us, epoch_us(v.valid_to) as valid_to_us,
+            v.schedule, v.tz, v.grace_s, v.early_s, v.max_runtime_s, v.severity, v.tags
+        from store.versions v where v.check_id in (select unnest($ids))
+        order by v.check_id, v.origin desc, v.valid_from nulls first
+        """,
+        params={"ids": list(firsts)},
+    ).to_arrow_table()
+    rows: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in stated.to_pylist():
+        rows[row["check_id"]].append(row)
+    return {check: effective(rows.get(check, ()), at) for check, at in firsts.items()}
+
+
+def pauses(con: duckdb.DuckDBPyConnection, check_ids: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """The pauses of each check that has any, in epoch microseconds; one that still lasts ends at FOREVER_US."""
+    out: dict[int, list[tuple[int, int]]] = {}
+    for check, since, until in con.execute(
+        """
+        select check_id, epoch_us(since_at), epoch_us(until_at) from store.pauses
+        where check_id in (select unnest($ids)) order by 1, 2, 3
+        """,
+        {"ids": list(check_ids)},
+    ).fetchall():
+        out.setdefault(check, []).append((since, FOREVER_US if until is None else until))
+    return out

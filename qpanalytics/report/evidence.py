@@ -10,12 +10,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
 from qpanalytics import spell
+from qpanalytics.instants import instant
 from qpanalytics.report import svg, wording
 from qpanalytics.report.model import Arrivals, Dots
 
@@ -224,7 +225,7 @@ def _reach(values: Sequence[float], lines: Sequence[float] = ()) -> tuple[float,
 
 
 def _local(us: int, zone: ZoneInfo) -> datetime:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).astimezone(zone)
+    return instant(us).astimezone(zone)
 
 
 def _grid(y: Axis, ticks: Sequence[tuple[float, str]], left: float) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
+from qpanalytics.instants import TICK, micros
 from qpanalytics.report.model import FEW, Arrivals, Dots, Level, Mark, Strip, Trend
 from qpanalytics.report.window import midnight
 from qpanalytics.verdict.cases import EARLIER, Case
@@ -29,7 +30,6 @@ FEWEST = 5
 """Below so many arrivals a curve of them shows only that there are few."""
 
 _RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "hung", "failed")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Days:
     @classmethod
     def before(cls, until: datetime, count: int, tz: str) -> Days:
         """The `count` local days that end with the one of the last instant before `until`."""
-        last = (until - timedelta(microseconds=1)).astimezone(ZoneInfo(tz)).date()
+        last = (until - TICK).astimezone(ZoneInfo(tz)).date()
         first = last - timedelta(days=count - 1)
         return cls(first, count, midnight(first, tz), until, tz)
 
@@ -97,7 +97,7 @@ def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], t
         if finding.kind in ("slower", "later"):
             made.append(_dots(history, case, finding, found, what, tz))
         else:
-            made.append(_arrivals(history, case, [value for at, value in found if at >= _us(history.since)]))
+            made.append(_arrivals(history, case, [value for at, value in found if at >= micros(history.since)]))
     return tuple(made)
 
 
@@ -115,7 +115,7 @@ def _dots(history: History, case: Case, f: Finding, points: Sequence[tuple[int, 
     windows = g["windows_back"]
     span = history.until - history.since
     then = (history.since - windows * span, history.until - windows * span)
-    came = [(at, value) for at, value in points if value is not None and at >= _us(then[0])]
+    came = [(at, value) for at, value in points if value is not None and at >= micros(then[0])]
     long = what == "duration"
     limit = case.max_runtime_s if long else case.grace_s
     voice = Voice(history.since, history.until, history.as_of, tz)
@@ -124,13 +124,13 @@ def _dots(history: History, case: Case, f: Finding, points: Sequence[tuple[int, 
         title=f"{case.check}: {'duration of each run' if long else 'how late each run ends'}",
         caption=f"Dots are runs, lines the medians of this {voice.noun} and {voice.before(windows)}",
         alt=f.sentence,
-        since_us=_us(then[0]),
-        until_us=_us(history.until),
+        since_us=micros(then[0]),
+        until_us=micros(history.until),
         points=tuple(came),
         tz=tz,
         levels=(
-            Level(_us(then[0]), _us(then[1]), g["p50_before_s"], f"median {length(g['p50_before_s'])}"),
-            Level(_us(history.since), _us(history.until), g["p50_s"], f"median {length(g['p50_s'])}"),
+            Level(micros(then[0]), micros(then[1]), g["p50_before_s"], f"median {length(g['p50_before_s'])}"),
+            Level(micros(history.since), micros(history.until), g["p50_s"], f"median {length(g['p50_s'])}"),
         ),
         limit_s=limit,
         limit_label="" if limit is None else f"{'limit' if long else 'grace'} {spell.duration(limit)}",
@@ -154,7 +154,3 @@ def _arrivals(history: History, case: Case, lateness: Sequence[float | None]) ->
         never=never,
         marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"),),
     )
-
-
-def _us(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)

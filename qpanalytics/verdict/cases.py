@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qpanalytics import instants
 from qpanalytics.analysis import stats
 from qpanalytics.analysis.durations import durations
 from qpanalytics.analysis.lateness import lateness
@@ -27,7 +28,6 @@ EARLIER = 4
 """A slow growth hides from the window before (a backup that takes 4 % longer each week): change is also asked against
 the window that lies so many windows back, where the trailing 90 days hold it."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ def _compared(of: Measure, earlier: Against | None, judged: bool) -> Measure:
 
 def instant(us: int | None) -> datetime | None:
     """Epoch microseconds as a UTC instant."""
-    return None if us is None else _EPOCH + timedelta(microseconds=us)
+    return None if us is None else instants.instant(us)
 
 
 def known(value: float | None) -> float | None:
