@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +16,14 @@ from qpanalytics import bundled, settings, spell
 from qpanalytics.collect.configured import agree
 from qpanalytics.errors import UsageError
 from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of
+from qpanalytics.instants import TICK
 from qpanalytics.store.db import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qpanalytics.bundled import Bundled
+    from qpanalytics.settings import Settings
 
 _DEMOS = {"histories": bundled.REAL, "recorded": bundled.RECORDED}
 
@@ -45,19 +47,37 @@ def load(
     """
     configured = settings.load(None if config is None else Path(config))
     store = Store(path or configured.store.path)
-    now = datetime.now(UTC)
+    pick = Pick(_names(check), _names(tag), _names(source))
+    return opened(store, configured, now=datetime.now(UTC), since=since, until=until, as_of=as_of, pick=pick)
+
+
+def opened(
+    store: Store,
+    configured: Settings,
+    *,
+    now: datetime,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    as_of: str | datetime | None = None,
+    pick: Pick = Pick(),
+    prefix: str = "",
+) -> History:
+    """The history that notebook and command line ask for, over a store that agrees with the configuration.
+
+    Spans back ("90d") count from `as_of` where that is known or found. `prefix` stands before an option's name in an
+    error.
+    """
     agree(store, configured, now=now)
-    begin, end, at = _instant("since", since, now), _instant("until", until, now), _instant("as_of", as_of, now)
+    end, at = instant(f"{prefix}until", until, now), instant(f"{prefix}as-of" if prefix else "as_of", as_of, now)
     why = ""
     if at is None:
-        at, why = resolve_as_of(store, now=now, since=begin, until=end)
-    begin = _instant("since", since, at)
+        at, why = resolve_as_of(store, now=now, since=instant(f"{prefix}since", since, now), until=end)
     return History(
         store,
         as_of=at,
-        since=begin or min(at, end or at) - DEFAULT_WINDOW,
-        until=end or at + timedelta(microseconds=1),
-        pick=Pick(_names(check), _names(tag), _names(source)),
+        since=instant(f"{prefix}since", since, at) or min(at, end or at) - DEFAULT_WINDOW,
+        until=end or at + TICK,
+        pick=pick,
         maintenance=tuple(configured.maintenance),
         why_as_of=why,
     )
@@ -71,7 +91,7 @@ def demo(name: str = "histories") -> History:
     if name not in _DEMOS:
         raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join(_DEMOS)}")
     store, as_of = _demo_store(name)
-    return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + timedelta(microseconds=1))
+    return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + TICK)
 
 
 def parts(name: str) -> list[Bundled]:
@@ -81,21 +101,14 @@ def parts(name: str) -> list[Bundled]:
 
 def fill(store: Store, name: str, *, now: datetime, progress: Callable[[int, int], None] | None = None) -> datetime:
     """Takes the bundled histories of one demo into `store`, each under its own source; returns the instant to ask about."""
-    from qpanalytics.collect.intake import Looked, take
-    from qpanalytics.sources.files import read_checks, read_pings
+    from qpanalytics.collect.fromfiles import take_files
+    from qpanalytics.sources.files import read_checks
 
     bundle = parts(name)
     for number, one in enumerate(bundle):
         with store.write() as con:
-            staged = read_pings(con, list(one.pings), mapping={}, skip_bad=False)
-            take(
-                con,
-                source=one.name,
-                looks=[Looked(f.path, f.digest) for f in staged.files],
-                entries=read_checks(one.checks),
-                covers_until=one.covers_until,
-                tried_at=now,
-            )
+            entries = read_checks(one.checks)
+            take_files(con, one.pings, entries, source=one.name, covers_until=one.covers_until, tried_at=now)
         if progress is not None:
             progress(number + 1, len(bundle))
     return max(b.as_of for b in bundle)
@@ -113,7 +126,8 @@ def _demo_store(name: str) -> tuple[Store, datetime]:
 _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _instant(option: str, value: str | datetime | None, now: datetime) -> datetime | None:
+def instant(option: str, value: str | datetime | None, now: datetime) -> datetime | None:
+    """An instant as people give it, None if they gave none; UsageError names the option."""
     if value is None:
         return None
     if isinstance(value, datetime):

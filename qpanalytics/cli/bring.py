@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from qpanalytics.collect.intake import Taken
     from qpanalytics.settings import Settings
+    from qpanalytics.sources.files import StagedFile
     from qpanalytics.store.db import Store
 
 #: The source of files that are given no other name.
@@ -70,42 +71,31 @@ def bring(
     clock: datetime,
     mapping: dict[str, str] | None = None,
     skip_bad: bool = False,
-    quiet: bool = False,
 ) -> None:
     """Reads, checks and takes the files in one transaction, and says what was taken."""
     from qpanalytics.cli.progress import progress
     from qpanalytics.collect.configured import apply
-    from qpanalytics.collect.intake import Looked, take
-    from qpanalytics.sources.files import read_checks, read_pings
+    from qpanalytics.collect.fromfiles import take_files
+    from qpanalytics.sources.files import read_checks
 
     entries = [entry for path in checks for entry in read_checks(path)]
-    with store.write() as con, progress("deriving the ledger", quiet=quiet) as step:
-        staged = read_pings(con, files, mapping=mapping or {}, skip_bad=skip_bad)
+    with store.write() as con, progress("deriving the ledger") as step:
+        staged, taken = take_files(
+            con, files, entries, source=source, covers_until=covers_until, tried_at=clock,
+            mapping=mapping, skip_bad=skip_bad, progress=step,
+        )  # fmt: skip
         for warning in staged.warnings:
             typer.echo(f"qpa: {warning}", err=True)
-        taken = take(
-            con,
-            source=source,
-            looks=[Looked(str(f.path), f.digest, f.skipped) for f in staged.files],
-            entries=entries,
-            covers_until=covers_until,
-            tried_at=clock,
-            progress=step,
-        )
         apply(con, settings, now=clock)
-    if not quiet:
-        _say(store, staged.files, taken, len(entries))
+    _say(store, staged.files, taken, len(entries))
 
 
-def _say(store: Store, files: Sequence[object], taken: Taken, entries: int) -> None:
+def _say(store: Store, files: Sequence[StagedFile], taken: Taken, entries: int) -> None:
     from qpanalytics import spell
 
     for file, rows, added in zip(files, taken.rows, taken.added, strict=True):
-        skipped = getattr(file, "skipped", 0)
-        left = f", {spell.number(skipped)} bad left out" if skipped else ""
-        typer.echo(
-            f"{spell.plain(str(getattr(file, 'path', '')))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}"
-        )
+        left = f", {spell.number(file.skipped)} bad left out" if file.skipped else ""
+        typer.echo(f"{spell.plain(str(file.path))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}")
     if entries:
         typer.echo(f"{spell.plural(entries, 'promise')} read; {spell.plural(taken.new_checks, 'check')} new")
     typer.echo(f"{store.name}: {spell.plural(taken.touched, 'check')} derived. Next: qpa checks, qpa report --weekly")

@@ -8,11 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qpanalytics.cli.options import Asked, AsOf, Check, Config, Db, Since, Source, Tag, Tz, Until, instant, now, zone_of
+from qpanalytics.cli.options import (
+    Asked,
+    AsOf,
+    Check,
+    Config,
+    Db,
+    Since,
+    Source,
+    Tag,
+    Tz,
+    Until,
+    history_of,
+    instant,
+    now,
+    opened,
+    say_as_of,
+    zone_of,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from qpanalytics.history import History
     from qpanalytics.report import Report
     from qpanalytics.settings import Settings
@@ -79,23 +94,19 @@ def save(made: Report, out: Path) -> Path:
 def _history(asked: Asked, settings: Settings, period: str, tz: str) -> History:
     from dataclasses import replace
 
-    from qpanalytics.cli.options import opened
     from qpanalytics.history import resolve_as_of
     from qpanalytics.report.window import period_window
 
     if period == "custom":
         return opened(asked)[0]
     clock = now()
-    at: datetime | None = instant("--as-of", asked.as_of, clock)
-    why = ""
+    at, why = instant("--as-of", asked.as_of, clock), ""
     if at is None:
         since, until = period_window(period, clock, tz)
         at, why = resolve_as_of(asked.store(settings), now=clock, since=since, until=until)
-        if why:
-            typer.echo(f"qpa: {why} (--as-of says otherwise)", err=True)
+        say_as_of(why)
     since, until = period_window(period, at, tz)
-    history, _ = opened(replace(asked, as_of=at.isoformat(), since=since.isoformat(), until=until.isoformat()))
-    return replace(history, why_as_of=why)
+    return replace(history_of(asked, settings, clock, since, until, at), why_as_of=why)
 
 
 def _command(asked: Asked, history: History, period: str, tz: str) -> str:

@@ -45,8 +45,14 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name, help=help_text)(_frame_verb(name))
     app.command("success")(success)
-    app.command("lateness")(lateness)
-    app.command("durations")(durations)
+    for name, help_text in (
+        (
+            "lateness",
+            "How late runs complete: quantiles with 95 % intervals; a run that never came is later than every arrival.",
+        ),
+        ("durations", "How long runs take: quantiles with 95 % intervals."),
+    ):
+        app.command(name, help=help_text)(_quantile_verb(name))
     app.command("verdicts")(verdicts)
 
 
@@ -80,30 +86,6 @@ def success(
     _print(figures(history, by=by, against_before=against_before), shape, tz)
 
 
-def lateness(
-    against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
-    until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
-    tz: Tz = None,
-) -> None:  # fmt: skip
-    """How late runs complete: quantiles with 95 % intervals; a run that never came is later than every arrival."""
-    from qpanalytics.analysis.lateness import lateness as figures
-
-    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
-    _print(figures(history, against_before=against_before), shape, tz)
-
-
-def durations(
-    against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
-    until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
-    tz: Tz = None,
-) -> None:  # fmt: skip
-    """How long runs take: quantiles with 95 % intervals."""
-    from qpanalytics.analysis.durations import durations as figures
-
-    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
-    _print(figures(history, against_before=against_before), shape, tz)
-
-
 def verdicts(
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
@@ -123,6 +105,21 @@ def _frame_verb(name: str):  # type: ignore[no-untyped-def]
     ) -> None:  # fmt: skip
         history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
         _print(history.frame(name), shape, tz)
+
+    return verb
+
+
+def _quantile_verb(name: str):  # type: ignore[no-untyped-def]
+    def verb(
+        against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
+        until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
+        tz: Tz = None,
+    ) -> None:  # fmt: skip
+        from importlib import import_module
+
+        figures = getattr(import_module(f"qpanalytics.analysis.{name}"), name)
+        history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+        _print(figures(history, against_before=against_before), shape, tz)
 
     return verb
 

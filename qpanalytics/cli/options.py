@@ -70,66 +70,55 @@ def now() -> datetime:
 
 def opened(asked: Asked) -> tuple[History, Settings]:
     """The history that was asked for, over a store that agrees with the configuration."""
-    from qpanalytics.collect.configured import agree
     from qpanalytics.errors import UsageError
-    from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of
 
     settings = asked.settings()
-    store = asked.store(settings)
     clock = now()
     zone_of(asked.tz)
-    since = instant("--since", asked.since, clock)
-    until = instant("--until", asked.until, clock)
-    as_of = instant("--as-of", asked.as_of, clock)
+    since, until = instant("--since", asked.since, clock), instant("--until", asked.until, clock)
+    instant("--as-of", asked.as_of, clock)
     if since is not None and until is not None and since >= until:
         raise UsageError(
             f"--since {asked.since} is not before --until {asked.until}: the window is empty. Swap them, or give one only"
         )
-    agree(store, settings, now=clock)
-    why = ""
-    if as_of is None:
-        as_of, why = resolve_as_of(store, now=clock, since=since, until=until)
-        if why:
-            typer.echo(f"qpa: {why} (--as-of says otherwise)", err=True)
-    if asked.since and asked.as_of is None and why:
-        # "90d" ago counts from what is taken as the present
-        since = instant("--since", asked.since, as_of)
-    elif asked.since:
-        since = instant("--since", asked.since, as_of)
-    history = History(
-        store,
-        as_of=as_of,
-        since=since or min(as_of, until or as_of) - DEFAULT_WINDOW,
-        until=until or after(as_of),
-        pick=Pick(tuple(asked.check or ()), tuple(asked.tag or ()), tuple(asked.source or ())),
-        maintenance=tuple(settings.maintenance),
-        why_as_of=why,
-    )
+    history = history_of(asked, settings, clock, asked.since, asked.until, asked.as_of)
+    say_as_of(history.why_as_of)
     if history.since >= history.until:
         raise UsageError(
-            f"the window is empty: it begins at {asked.since or history.since} and ends at {asked.until or as_of}"
+            f"the window is empty: it begins at {asked.since or history.since} and ends at "
+            f"{asked.until or history.as_of}"
         )
     return history, settings
 
 
-def after(as_of: datetime) -> datetime:
-    """The end of a window that reaches to as_of: the instant just after it, so that what is due then is in it."""
-    from datetime import timedelta
+def history_of(
+    asked: Asked,
+    settings: Settings,
+    clock: datetime,
+    since: str | datetime | None,
+    until: str | datetime | None,
+    as_of: str | datetime | None,
+) -> History:
+    """The checks that were asked for, over a window as typed or worked out."""
+    from qpanalytics import opening
+    from qpanalytics.history import Pick
 
-    return as_of + timedelta(microseconds=1)
+    pick = Pick(tuple(asked.check or ()), tuple(asked.tag or ()), tuple(asked.source or ()))
+    store = asked.store(settings)
+    return opening.opened(store, settings, now=clock, since=since, until=until, as_of=as_of, pick=pick, prefix="--")
+
+
+def say_as_of(why: str) -> None:
+    """Says on stderr why the present is not now, where it is not."""
+    if why:
+        typer.echo(f"qpa: {why} (--as-of says otherwise)", err=True)
 
 
 def instant(option: str, text: str | None, clock: datetime) -> datetime | None:
     """An instant as people type it; UsageError names the option."""
-    from qpanalytics import spell
-    from qpanalytics.errors import UsageError
+    from qpanalytics import opening
 
-    if text is None:
-        return None
-    try:
-        return spell.parse_instant(text, now=clock)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
+    return opening.instant(option, text, clock)
 
 
 def zone_of(tz: str | None) -> str | None:

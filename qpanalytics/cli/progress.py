@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
+def progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
     """Gives `step(done, all)` to call, or None where nobody looks on: stderr is no terminal."""
-    if quiet or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -158,14 +158,15 @@ class Store:
                 "select schema_name || '.' || table_name from duckdb_tables() where not internal and not temporary"
             ).fetchall()
             ours = ("store.meta",) in names
-            row = con.execute("select max(version) from store.meta").fetchone() if ours else None
+            # fetched whole: a half-read result would stand in the way of what the connection does next
+            rows = con.execute("select max(version) from store.meta").fetchall() if ours else []
         except duckdb.Error as error:
             raise self._unopened(error, read_only=True) from None
         if names and not ours:
             raise StoreError(
                 f"{self.name} is a DuckDB file of something else, not a qpanalytics store. Name another with --db."
             )
-        version = int(row[0]) if row and row[0] is not None else 0
+        version = int(rows[0][0] or 0) if rows else 0
         if version > len(migrations()):
             raise StoreError(
                 f"{self.name} has schema {version}, newer than this program's {len(migrations())}. "
@@ -202,46 +203,26 @@ class MemoryStore(Store):
 
     def __init__(self) -> None:
         super().__init__(":memory:")
-        self._con = duckdb.connect(":memory:", config={**_CONFIG, "threads": 2})
-        self._con.execute("set timezone = 'UTC'")
-        self._migrate(self._con)
+        self._lock = threading.RLock()
+        self._con = duckdb.connect(":memory:", config={**_CONFIG})
+        with self.write():
+            pass
 
     def exists(self) -> bool:
         """Always there."""
         return True
 
     @contextmanager
-    def read(self, *, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection with temporary tables of its own; reads run on one thread as from a file."""
-        with self._gate():
-            con = self._con.cursor()
-            con.execute("set timezone = 'UTC'")
-            con.execute(f"set threads = {int(threads)}")
-            try:
-                yield con
-            finally:
-                con.close()
-
-    @contextmanager
-    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One transaction."""
-        with self._gate():
-            con = self._con.cursor()
-            con.execute("set timezone = 'UTC'")
-            con.execute("begin transaction")
-            try:
-                yield con
-                con.execute("commit")
-            except BaseException:
-                _quietly_roll_back(con)
-                raise
-            finally:
-                con.close()
-
-    @contextmanager
     def _gate(self) -> Iterator[None]:
-        with _gates[f":memory:{id(self)}"]:
+        with self._lock:
             yield
+
+    def _connect(self, *, read_only: bool, threads: int) -> duckdb.DuckDBPyConnection:
+        """A cursor: it has temporary tables of its own, as a connection to a file would."""
+        con = self._con.cursor()
+        con.execute("set timezone = 'UTC'")
+        con.execute(f"set threads = {int(threads)}")
+        return con
 
 
 def _quietly_roll_back(con: duckdb.DuckDBPyConnection) -> None:
