@@ -44,7 +44,14 @@ class StoreBusy(StoreError):
 
 
 class SourceError(QpaError):
-    """A source or channel could not be reached."""
+    """A source or channel could not be reached, or would not answer.
+
+    `retry_after_s` is how long it asked to be left alone, None if it did not say.
+    """
 
     exit_status = 3
-    permanent = False
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,97 @@
+"""What every live source answers: which checks there are, and which pings came since a cursor.
+
+A source keeps nothing and writes nothing. `collect` owns cursors, retries, de-duplication and the store; a source turns
+replies of its system into the rows below, and leaves out what the system does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+#: Where a source stopped reading a check, in its own words; JSON values only. Empty before the first look.
+Cursor = Mapping[str, int | float | str | None]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a system can tell at all, so that a missing figure has a reason."""
+
+    durations: bool
+    failures: bool
+    expected_times: bool
+    #: Pings carry a number without holes, so a loss between two looks can be proven.
+    numbered: bool
+    #: How far back a look reaches, for people.
+    history: str
+
+
+@dataclass(frozen=True)
+class SeenCheck:
+    """One check as one look showed it. `handle` is how the source asks for it; it may open doors, so it is never shown."""
+
+    key: str
+    label: str
+    name: str | None = None
+    schedule: str | None = None
+    tz: str = "UTC"
+    grace_s: float | None = None
+    max_runtime_s: float | None = None
+    tags: tuple[str, ...] = ()
+    paused: bool = False
+    #: Pings of this check that the system ever counted; None where it does not say.
+    count: int | None = None
+    handle: str = field(default="", repr=False, compare=False)
+    #: What could not be read of it, for people.
+    why: str = ""
+
+
+class Ping(NamedTuple):
+    """One ping as a source shows it. Times are UTC, durations seconds; None is what the system does not say."""
+
+    received_at: datetime
+    kind: str
+    n: int | None = None
+    run_id: str | None = None
+    duration_s: float | None = None
+    exit_status: int | None = None
+    host: str | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pings of one check that one reply held, oldest first, and what the reply proves.
+
+    `vouches_for` is a span in which no ping can be missing from `rows` together with what came before the cursor; None
+    where the reply proves nothing. `lost` counts pings that the system stored and no longer shows.
+    """
+
+    rows: list[Ping]
+    next_cursor: Cursor
+    vouches_for: tuple[datetime, datetime] | None
+    lost: int = 0
+    #: Rows that could not be read; their reason is the first one's.
+    bad: int = 0
+    why: str = ""
+
+
+class Source(Protocol):
+    """A system that knows checks and pings. Both calls raise SourceError, whose `permanent` says whether to try again."""
+
+    name: str
+    capabilities: Capabilities
+
+    def checks(self) -> list[SeenCheck]:
+        """Every check that can be seen now."""
+        ...
+
+    def pings(self, check: SeenCheck, cursor: Cursor) -> Iterator[Batch]:
+        """Its pings since `cursor`, in one or more batches; a later look may show some of them again."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections back."""
+        ...
