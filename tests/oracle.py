@@ -276,7 +276,8 @@ def status(
         return "down"
     if ledger.is_in_grace():
         return "grace"
-    return "started" if any(run.result == "open" for run in ledger.runs) else "up"
+    # one past its limit made the check down until the success that followed, and nobody waits for it any more
+    return "started" if any(run.result == "open" and not ledger.overran(run) for run in ledger.runs) else "up"
 
 
 def downs(

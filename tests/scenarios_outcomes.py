@@ -205,7 +205,7 @@ STATUSES: list[Scenario] = [
         DAY,
         "10:00:05 start A, 10:10:05 ok B",
         ticking("0 * * * *", 300, max_runtime_s=600.0, valid_from="2026-11-02 09:30"),
-        then("10:10:05", "started", "10:00 late", runs=[{"result": "open", "overran": True}, {"result": "success"}]),
+        then("10:10:05", "up", "10:00 late", runs=[{"result": "open", "overran": True}, {"result": "success"}]),
     ),
     scenario(
         "a limit that passed during a pause alarms nobody after it",
@@ -213,7 +213,7 @@ STATUSES: list[Scenario] = [
         "09:00 ok, 10:00:05 start",
         ticking("0 * * * *", 300, max_runtime_s=600.0, valid_from="2026-11-02 09:30"),
         then("10:03", "paused", "10:00 excused"),
-        then("10:20", "started", "10:00 excused", runs=[{}, {"result": "open", "overran": True}]),
+        then("10:20", "up", "10:00 excused", runs=[{}, {"result": "open", "overran": True}]),
         pauses=[("10:02", "10:20")],
     ),
     scenario(
@@ -315,12 +315,12 @@ STATUSES: list[Scenario] = [
         then("10:15", "up", "10:00 on_time", runs=[{"run_id": "A", "result": "success", "overran": True}]),
     ),
     scenario(
-        "a run that hung before the last success leaves the check up, and started",
+        "a run that hung before the last success is given up after it",
         DAY,
         "10:00:05 start A, 10:15 ok B, 10:50 fail A",
         [ticking("0 * * * *", 1800, max_runtime_s=600.0, valid_from="2026-11-02 09:30")],
         then("10:12", "down", "10:00 hung"),
-        then("10:20", "started", "10:00 on_time", runs=[{"result": "open", "overran": True}, {"result": "success"}]),
+        then("10:20", "up", "10:00 on_time", runs=[{"result": "open", "overran": True}, {"result": "success"}]),
         then("10:50", "down", "10:00 on_time", facts={"10:00": {"attempts": 1, "failures": 1}}),
     ),
 ]

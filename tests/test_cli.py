@@ -136,6 +136,30 @@ def test_bad_rows_leave_the_store_as_it_was_and_can_be_skipped(store: Path) -> N
     assert (store / "qpa.duckdb").read_bytes() == before
     done = qpa(store, "import", "bad.csv", "--skip-bad")
     assert "1 new, 1 bad left out" in done.stdout, done
+    assert "left out: bad.csv line 3: received_at" in done.stderr
+
+
+def test_what_a_check_file_says_in_vain_is_told(store: Path) -> None:
+    (store / "more.csv").write_text("check,schedule,colour\nother,every 1 h,red\n")
+    done = qpa(store, "import", "--checks", "more.csv")
+    assert (done.returncode, done.stderr) == (0, 'qpa: more.csv: "colour" is not a column of check files and was ignored\n')
+
+
+def test_figures_of_verdicts_are_json_in_csv_too(store: Path) -> None:
+    at = ("--as-of", "2026-10-12T04:00:00Z")
+    printed = qpa(store, "verdicts", "--format", "csv", *at).stdout
+    row, *_ = csv.DictReader(io.StringIO(printed))
+    same, *_ = json.loads(qpa(store, "verdicts", "--format", "json", *at).stdout)
+    assert json.loads(row["figures"]) == same["figures"] and row["sentence"] == same["sentence"]
+    assert same["kind"] == "down" and row["sentence"] in qpa(store, "verdicts", *at).stdout
+
+
+@pytest.mark.parametrize("verb", ["success", "lateness"])
+def test_figures_by_weekday_split_a_check_by_its_own_clock(store: Path, verb: str) -> None:
+    found = qpa(store, verb, "--by", "weekday", "--as-of", "2026-10-30T04:00:00Z", "--format", "json")
+    rows = json.loads(found.stdout)
+    # the last day, a Friday, is seen until 03:00:20 only, before its deadline
+    assert [(r["weekday"], r["n"]) for r in rows] == [(1, 4), (2, 4), (3, 4), (4, 5), (5, 4), (6, 4), (7, 4)]
 
 
 def test_a_first_import_that_fails_leaves_no_store_behind(tmp_path: Path) -> None:

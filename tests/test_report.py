@@ -110,6 +110,11 @@ def test_the_whole_history_of_frames_shows_from_its_first_ping_on() -> None:
     assert "Wed 14 Oct" in shown
 
 
+def test_a_report_is_one_short_line_where_it_is_not_shown_as_a_page() -> None:
+    shown = repr(report(week(Job("a", "60x40"))))
+    assert shown.startswith("<Report weekly-") and len(shown) < 200, shown
+
+
 def test_the_package_itself_can_be_called() -> None:
     history = week(Job("a", "60x40"))
 

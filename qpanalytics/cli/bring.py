@@ -78,14 +78,17 @@ def bring(
     from qpanalytics.collect.fromfiles import take_files
     from qpanalytics.sources.files import read_checks
 
-    entries = [entry for path in checks for entry in read_checks(path)]
+    def warn(what: str) -> None:
+        typer.echo(f"qpa: {what}", err=True)
+
+    entries = [entry for path in checks for entry in read_checks(path, warn=warn)]
     with store.write() as con, progress("deriving the ledger") as step:
         staged, taken = take_files(
             con, files, entries, source=source, covers_until=covers_until, tried_at=clock,
             mapping=mapping, skip_bad=skip_bad, progress=step,
         )  # fmt: skip
-        for warning in staged.warnings:
-            typer.echo(f"qpa: {warning}", err=True)
+        for what in (*staged.warnings, *(f"left out: {bad}" for bad in staged.bad)):
+            warn(what)
         apply(con, settings, now=clock)
     _say(store, staged.files, taken, len(entries))
 

@@ -25,6 +25,8 @@ from qpanalytics.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What a table of findings has room for; csv and json hold every column.
+VERDICT_COLUMNS = ("rank", "kind", "severity", "sentence", "detail")
 #: More rows than a terminal helps with; csv and json always hold all.
 MOST_ROWS = 200
 
@@ -95,7 +97,7 @@ def verdicts(
 
     history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
     frame = found(history, tz=tz or settings.report.tz)
-    _print(frame if shape is not Format.TABLE else frame.drop(columns=["figures"]), shape, tz)
+    _print(frame[list(VERDICT_COLUMNS)] if shape is Format.TABLE else frame, shape, tz)
 
 
 def _frame_verb(name: str):  # type: ignore[no-untyped-def]
@@ -111,7 +113,7 @@ def _frame_verb(name: str):  # type: ignore[no-untyped-def]
 
 def _quantile_verb(name: str):  # type: ignore[no-untyped-def]
     def verb(
-        against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
+        by: By = "check", against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
         until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
         tz: Tz = None,
     ) -> None:  # fmt: skip
@@ -119,7 +121,7 @@ def _quantile_verb(name: str):  # type: ignore[no-untyped-def]
 
         figures = getattr(import_module(f"qpanalytics.analysis.{name}"), name)
         history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
-        _print(figures(history, against_before=against_before), shape, tz)
+        _print(figures(history, by=by, against_before=against_before), shape, tz)
 
     return verb
 

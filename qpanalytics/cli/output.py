@@ -117,6 +117,8 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if isinstance(value, str):

@@ -49,7 +49,6 @@ def demo(
     from qpanalytics.errors import UsageError
     from qpanalytics.report.wording import verdict
     from qpanalytics.store.db import Store
-    from qpanalytics.verdict import verdicts
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -66,8 +65,9 @@ def demo(
         made = make(Asked(db=path, as_of=spell.iso(as_of)), "weekly")
         written = save(made, out)
         typer.echo(f"\n{opening.parts(name)[0].store}: {spell.plain(verdict(made.facts))}")
-        for number, row in enumerate(verdicts(made.history).itertuples(), start=1):
-            typer.echo(f"  {number}. {spell.plain(str(row.sentence))}")
+        told = (*made.facts.needs, *made.facts.better, *made.facts.notes)
+        for number, finding in enumerate(told, start=1):
+            typer.echo(f"  {number}. {spell.plain(finding.sentence)}")
         typer.echo(f"  report: {spell.plain(str(written))}")
         typer.echo(f"  store:  {spell.plain(str(path))} (qpa checks --db {shlex.quote(str(path))})")
 

@@ -95,6 +95,7 @@ def _pings(pings: pd.DataFrame) -> pd.DataFrame:
         if not isinstance(parsed.dtype, pd.DatetimeTZDtype):
             raise InputError("pings: received_at has no UTC offset; give aware times, such as 2026-01-01T00:00:00Z")
         at = parsed
+    frame["check_name"] = frame["check_name"].str.strip()
     frame["received_at"] = at.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
     if frame["received_at"].isna().any() or frame["check_name"].isna().any():
         raise InputError("pings: a row has no check or no received_at")

@@ -2,7 +2,9 @@
 -- returns: how each check stands at $as_of: status, since_at (of a check that is down), next_expected_at, deadline_at.
 with activity as (
     select check_id, count(*) > 0 as acted, max(completed_at) filter (where success) as success_at,
-        count(*) filter (where started_at is not null and completed_at is null and abandoned_at is null) > 0 as started
+        -- One past its limit is hung: it makes the check down until a success, and is given up after it.
+        count(*) filter (where started_at is not null and completed_at is null and abandoned_at is null
+            and coalesce(limit_at > $as_of, true)) > 0 as started
     from now_runs group by check_id
 ),
 due as (

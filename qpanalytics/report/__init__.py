@@ -59,6 +59,11 @@ class Report:
         path.write_text(self.html, encoding="utf-8", newline="\n")
         return path
 
+    def __repr__(self) -> str:
+        from qpanalytics.report.wording import verdict
+
+        return f"<Report {self.name}: {verdict(self.facts)}>"
+
     def _repr_html_(self) -> str:
         from qpanalytics.report.page import fragment
 

@@ -9,11 +9,11 @@ import gzip
 import json
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import chromium
+import pairs
 import sample_facts
 
 from qpanalytics.report.page import fragment, page
@@ -22,12 +22,8 @@ from qpanalytics.report.text import text
 
 def seconds(make: Callable[[], object], times: int = 9) -> tuple[float, float]:
     """The first making, which also compiles the templates, and the median of the others."""
-    took = []
-    for _ in range(times):
-        start = time.perf_counter()
-        make()
-        took.append(time.perf_counter() - start)
-    return round(took[0], 4), round(statistics.median(took[1:]), 4)
+    first, *others = (pairs.took(make)[0] for _ in range(times))
+    return round(first, 4), round(statistics.median(others), 4)
 
 
 def main() -> None:
@@ -54,10 +50,8 @@ def main() -> None:
                 ready.append(tab.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") / 1000)
                 found["nodes"] = tab.evaluate("document.querySelectorAll('*').length")
                 tab.close()
-            start = time.perf_counter()
-            tab = browser.open(path)
-            found["pdf_bytes"] = len(tab.pdf())
-            found["pdf_s"] = round(time.perf_counter() - start, 3)
+            pdf_s, pdf = pairs.took(lambda: browser.open(path).pdf())
+            found["pdf_bytes"], found["pdf_s"] = len(pdf), round(pdf_s, 3)
             found["chromium"] = browser.version
             found["ready_first_s"], found["ready_s"] = round(ready[0], 3), round(statistics.median(ready), 3)
     print(json.dumps(found, indent=2))

@@ -41,7 +41,12 @@ with timed as (
         case
             when try_cast(duration_s as double) between 0 and 3155760000.0 and not contains(duration_s, '_')
                 then abs(try_cast(duration_s as double))
-        end as seconds
+        end as seconds,
+        -- What `str.strip` takes away, as from the names of check files.
+        case
+            when check_name[1] between '!' and '~' and check_name[-1] between '!' and '~' then check_name
+            else regexp_replace(check_name, '^[\s\pZ\x0b\x1c-\x1f\x{85}]+|[\s\pZ\x0b\x1c-\x1f\x{85}]+$', '', 'g')
+        end as name
     from raw
 ),
 typed as (
@@ -69,9 +74,7 @@ judged as (
     select *,
         case
             when fault is not null then fault
-            when check_name is null or length(check_name) > 500 or contains(check_name, chr(0)) then 'check'
-            -- Only a text that begins with a space or a control character can be all spaces.
-            when check_name < '!' and trim(check_name, e' \t\r\n') = '' then 'check'
+            when name is null or name = '' or length(name) > 500 or contains(name, chr(0)) then 'check'
             when instant is null then 'received_at'
             when word is null then 'kind'
             when number is null and trim(n, e' \t\r\n') <> '' then 'n'
@@ -84,7 +87,7 @@ judged as (
         end as bad_field
     from typed
 )
-select row_no, check_name, instant as received_at, word as kind, number as n, run_id, seconds as duration_s,
+select row_no, name as check_name, instant as received_at, word as kind, number as n, run_id, seconds as duration_s,
     coalesce(code, status)::smallint as exit_status, host, body, bad_field,
     -- Names may have 500 characters: 600 are enough to see that one has more.
     left(case
