@@ -113,9 +113,9 @@ def _frame_verb(name: str):  # type: ignore[no-untyped-def]
 
 def _quantile_verb(name: str):  # type: ignore[no-untyped-def]
     def verb(
-        by: By = "check", against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None,
-        until: Until = None, check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE,
-        tz: Tz = None,
+        by: By = "check", against_before: Before = False, db: Db = None, config: Config = None, as_of: AsOf = None,
+        since: Since = None, until: Until = None, check: Check = None, tag: Tag = None, source: Source = None,
+        shape: Shape = Format.TABLE, tz: Tz = None,
     ) -> None:  # fmt: skip
         from importlib import import_module
 
