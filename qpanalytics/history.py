@@ -200,8 +200,10 @@ class History:
             order by a.check_id
             """
         )
-        # Files number nothing, so what they lost cannot be counted; a source that numbers its pings fills this.
-        con.execute("create or replace temp table lost as select source, check_id, null::bigint as lost from checks")
+        con.execute(
+            f"create or replace temp table lost as {tables.sql_of('lost')}",
+            {"as_of": self.as_of, "since": self.since, "until": self.until},
+        )
 
     def _maintained(self, row: tuple[Any, ...], present: Version | None) -> list[tuple[int, int]]:
         since_us = micros(min(self.since, self.as_of) - timedelta(days=400))

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from qpanalytics.cli import bring, digest, lists, setup
+from qpanalytics.cli import bring, digest, gather, lists, setup
 from qpanalytics.errors import QpaError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (setup, bring, lists, digest):
+for module in (setup, bring, gather, lists, digest):
     module.register(app)
 
 

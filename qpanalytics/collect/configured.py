@@ -32,7 +32,7 @@ def apply(con: duckdb.DuckDBPyConnection, settings: Settings, *, now: datetime) 
     """Writes what the configuration says of checks, drops what it no longer says, and derives what that touches."""
     con.execute("create or replace temp table staged_pings (file_no integer, check_name varchar)")
     known = {row[0] for row in con.execute("select check_name from store.checks").fetchall()}
-    name_checks(con, CONFIG, [e.check for e in settings.check if e.check not in known], now)
+    name_checks(con, CONFIG, {e.check: e.check for e in settings.check if e.check not in known}, now)
     con.execute("drop table temp.staged_pings")
     before = _versions(con)
     con.execute("delete from store.versions where origin = 'config'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -57,11 +57,11 @@ def take(
     entries = list(entries)
     taken = Taken()
     before = _count(con, "select count(*) from store.checks")
-    name_checks(con, source, [e.check for e in entries], tried_at)
+    name_checks(con, source, {e.check: e.check for e in entries}, tried_at)
     taken.new_checks = _count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
-    _add_pings(con, source, first)
+    add_pings(con, source, first)
     for number, look in enumerate(looks):
         rows, added = _record(con, source, first + number, number, look, covers_until, tried_at)
         taken.rows.append(rows)
@@ -120,79 +120,97 @@ def _restate_one(con: duckdb.DuckDBPyConnection, check_id: int, entry: CheckEntr
     return True
 
 
-def name_checks(con: duckdb.DuckDBPyConnection, source: str, names: Iterable[str], tried_at: datetime) -> None:
-    """Gives each check that is new its id and its public name, which never changes afterwards."""
-    con.execute("create or replace temp table named (key varchar)")
-    unique = list(dict.fromkeys(names))
-    if unique:
-        con.execute("insert into named select unnest(?)", [unique])
+def name_checks(
+    con: duckdb.DuckDBPyConnection, source: str, labels: Mapping[str, str], tried_at: datetime
+) -> None:
+    """Gives each check that is new its id and its public name, which never changes afterwards.
+
+    `labels` are the names by key that people use at the source; a key that is only in `staged_pings` is its own label.
+    """
+    con.execute("create or replace temp table named (key varchar, label varchar)")
+    if labels:
+        con.execute("insert into named select unnest(?), unnest(?)", [list(labels), list(labels.values())])
+    con.execute(
+        """
+        insert into named select distinct check_name, check_name from staged_pings
+        where check_name not in (select key from named) order by 1
+        """
+    )
     # A check that so far only the configuration knew belongs to the first source that shows it.
     con.execute(
         """
-        update store.checks set source = $source where source = $config
-            and key in (select key from named union select check_name from staged_pings)
-            and key not in (select key from store.checks where source = $source)
+        update store.checks set source = $source, key = n.key
+        from (select label, min(key) as key from named group by label) n
+        where store.checks.source = $config and store.checks.key = n.label
+            and n.key not in (select key from store.checks where source = $source)
         """,
         {"source": source, "config": CONFIG},
     )
     fresh = con.execute(
-        """
-        select key from (select key from named union select check_name from staged_pings)
-        where key not in (select key from store.checks where source = ?) order by key
-        """,
+        "select key, label from named where key not in (select key from store.checks where source = ?) order by label, key",
         [source],
     ).fetchall()
     if not fresh:
         return
-    used = {row[0] for row in con.execute("select check_name from store.checks").fetchall()}
+    used = dict(con.execute("select check_name, source from store.checks").fetchall())
     number = _count(con, "select coalesce(max(check_id), 0) from store.checks")
     rows = []
-    for (key,) in fresh:
+    for key, label in fresh:
         number += 1
-        name = next(n for n in _candidates(key, source) if n not in used)
-        used.add(name)
-        rows.append((number, name, source, key, key, tried_at))
+        twin = used.get(label) == source
+        name = next(n for n in _candidates(key, label, source, twin=twin) if n not in used)
+        used[name] = source
+        rows.append((number, name, source, key, label, tried_at))
     con.executemany("insert into store.checks values (?, ?, ?, ?, ?, ?)", rows)
 
 
-def _candidates(key: str, source: str) -> Iterable[str]:
-    yield key
-    yield f"{source}/{key}"
-    yield f"{source}/{key}-{key[:6]}"
+def _candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
+    """Public names by falling beauty; `twin`: another check of the same source has the label."""
+    yield label
+    yield f"{label}-{key[:6]}" if twin else f"{source}/{label}"
+    yield f"{source}/{label}-{key[:6]}"
     number = 2
     while True:
-        yield f"{source}/{key}-{number}"
+        yield f"{source}/{label}-{number}"
         number += 1
 
 
-def _add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int) -> None:
+#: What makes two rows the same ping. Rows of files are numbered by us (k) where they are equal; where the source numbers
+#: its pings that says it, and the time beside it keeps apart what a restored server numbered a second time.
+_SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is not distinct from a.run_id and p.k = a.k"
+_SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
+
+
+def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, numbered: bool = False) -> None:
+    """Takes from `staged_pings` what is not in the store yet; `file_no` counts from the fetch `first_fetch`."""
+    known_by = "check_id, received_at, n" if numbered else "check_id, received_at, kind, run_id, k"
     con.execute(
-        """
+        f"""
         create or replace temp table arrived as
-        with numbered as (
+        with counted as (
             select c.check_id, s.* exclude (check_name), row_number() over (
-                partition by s.file_no, c.check_id, s.received_at, s.kind, s.run_id order by s.row_no
+                partition by s.file_no, c.check_id, s.received_at, s.kind, s.run_id, {"s.n" if numbered else "null"}
+                order by s.row_no
             )::integer as k
             from staged_pings s join store.checks c on c.source = $source and c.key = s.check_name
         )
         -- of rows that two files of one command share, the first file's stays
-        select * from numbered
-        qualify row_number() over (partition by check_id, received_at, kind, run_id, k order by file_no, row_no) = 1
-        """,
+        select * from counted
+        qualify row_number() over (partition by {known_by} order by file_no, row_no) = 1
+        """,  # noqa: S608 - constants
         {"source": source},
     )
     con.execute(
-        """
+        f"""
         insert into store.pings by name
         select a.check_id, a.received_at, a.kind, a.n, a.run_id, a.duration_s, a.exit_status, a.host, a.body, a.k,
             ($first + a.file_no)::integer as fetch_id, a.row_no
         from arrived a
         where not exists (
-            from store.pings p where p.check_id = a.check_id and p.received_at = a.received_at and p.kind = a.kind
-                and p.run_id is not distinct from a.run_id and p.k = a.k
+            from store.pings p where p.check_id = a.check_id and {_SAME_NUMBER if numbered else _SAME_ROW}
         )
         order by a.check_id, a.received_at, a.file_no, a.row_no
-        """,
+        """,  # noqa: S608 - constants
         {"first": first_fetch},
     )
     con.execute("drop table temp.arrived")

@@ -304,9 +304,10 @@ def _kinds(
 def _begins(promised: Mapping[int, Sequence[Version]], firsts: Mapping[int, int | None]) -> pa.Table:
     rows = []
     for check, versions in promised.items():
-        stated = [v.stated_from_us for v in versions if v.stated_from_us is not None]
-        first = firsts.get(check)
-        rows.append((check, min(stated) if stated else FOREVER_US if first is None else first))
+        # One without a date holds from the first ping on, whatever was stated of later times.
+        stated = [v.stated_from_us for v in versions]
+        known = [us for us in (firsts.get(check) if None in (stated or [None]) else None, *stated) if us is not None]
+        rows.append((check, min(known, default=FOREVER_US)))
     return pa.table(
         [pa.array([r[0] for r in rows], type=pa.int32()), tables.instants([r[1] for r in rows])],
         names=["check_id", "first_at"],

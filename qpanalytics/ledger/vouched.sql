@@ -1,7 +1,7 @@
--- reads: store.fetches, store.fetch_checks, begins (check_id, first_at: first stated valid_from, else first ping).
+-- reads: store.fetches, store.fetch_checks, store.watched, begins (check_id, first_at: first stated valid_from, else first ping).
 -- returns: vouched (check_id, since_at, until_at): merged, disjoint, up to $as_of.
 -- A check's earliest file vouches from where the check begins; later ones from their own first ping. Other looks vouch
--- for the span that they state.
+-- for the spans that they proved.
 with mine as (
     select distinct b.check_id, b.first_at, f.feed
     from begins b
@@ -18,6 +18,8 @@ spans as (
     select check_id, case when kind <> 'file' then since_at when place = 1 then first_at
         else greatest(since_at, first_at) end as since_at, until_at
     from looked
+    union all
+    select check_id, since_at, least(until_at, $as_of) from store.watched semi join begins using (check_id)
 ),
 marked as (
     select *, max(until_at) over (

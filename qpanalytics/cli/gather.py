@@ -1,0 +1,132 @@
+"""`qpa collect`: one look at each live source, and what it saw into the store."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qpanalytics.cli.options import Asked, Config, Db, now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qpanalytics.collect.feed import Fed
+    from qpanalytics.collect.run import Look
+    from qpanalytics.settings import Settings, SourceTable
+    from qpanalytics.store.db import Store
+    from qpanalytics.store.state import State
+
+#: How long a collector waits for a store that another program holds, seconds; what it saw is safe meanwhile.
+STORE_PATIENCE_S = 5.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("collect")(collect)
+
+
+def collect(
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Only this source of qpa.toml; repeatable.")
+    ] = None,
+    db: Db = None,
+    config: Config = None,
+) -> None:
+    """Look at every live source once, and take what it shows into the store."""
+    from qpanalytics.cli.progress import progress
+    from qpanalytics.collect.run import Collector, agree_on_cursors
+    from qpanalytics.errors import ConfigError, StoreBusy
+    from qpanalytics.sources import open_source
+    from qpanalytics.store.state import State
+
+    settings = Asked(db=db, config=config).settings()
+    tables = _wanted(settings, source or [])
+    store = _store(settings, db)
+    with ExitStack() as open_:
+        sources = []
+        for table in tables:
+            if table.api_key is None:
+                raise ConfigError(f'source "{table.name}": it has no api_key; add api_key = "env:NAME" and set NAME')
+            secret = table.api_key.resolve(os.environ, store.path.parent if config is None else config.parent)
+            opened = open_source(table, secret, now)
+            open_.callback(opened.close)
+            sources.append(opened)
+        state = open_.enter_context(State.beside(store.path))
+        with suppress(StoreBusy):  # then it is there, and a later look will see
+            agree_on_cursors(state, _fed(store, state))
+        with progress("collecting") as step:
+            looks = Collector(state, now, step=step).collect(sources)
+        fed, held = _feed(store, state)
+    _say(looks, fed, held, state)
+    if any(look.why for look in looks):
+        raise typer.Exit(3)
+
+
+def _wanted(settings: Settings, names: Sequence[str]) -> list[SourceTable]:
+    from qpanalytics.errors import ConfigError, UsageError
+    from qpanalytics.spell import quoted
+
+    live = [table for table in settings.source if table.kind != "files"]
+    if not live:
+        raise ConfigError("qpa.toml has no [[source]] to collect from; `qpa init` shows one, or take files: qpa import FILE")
+    for name in names:
+        if name not in {table.name for table in live}:
+            raise UsageError(f"--source {quoted(name)} is not in qpa.toml; there is {', '.join(t.name for t in live)}")
+    return [table for table in live if not names or table.name in names]
+
+
+def _store(settings: Settings, db: object) -> Store:
+    from pathlib import Path
+
+    from qpanalytics.store.db import Store
+
+    return Store(db if isinstance(db, Path) else settings.store.path, patience_s=STORE_PATIENCE_S)
+
+
+def _fed(store: Store, state: State) -> int | None:
+    from qpanalytics.collect.feed import fed_up_to
+
+    if not store.exists():
+        return None
+    with store.read() as con:
+        return fed_up_to(con, state.identity)
+
+
+def _feed(store: Store, state: State) -> tuple[Fed | None, str]:
+    """What went into the store, or who holds it."""
+    from qpanalytics.cli.progress import progress
+    from qpanalytics.collect.feed import feed
+    from qpanalytics.errors import StoreBusy
+
+    try:
+        with progress("deriving the ledger") as step:
+            return feed(store, state, progress=step), ""
+    except StoreBusy as busy:
+        return None, str(busy)
+
+
+def _say(looks: Sequence[Look], fed: Fed | None, held: str, state: State) -> None:
+    from qpanalytics import spell
+
+    for look in looks:
+        if look.why:
+            typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(look.why)}", err=True)
+        lost = f", {spell.plural(look.lost, 'ping')} lost before we looked" if look.lost else ""
+        failed = f", {spell.plural(look.failed, 'check')} not read" if look.failed else ""
+        asked = f"{spell.plural(look.pings, 'ping')} in {spell.plural(look.asked, 'reply', 'replies')}"
+        typer.echo(f"{spell.plain(look.source)}: {spell.plural(look.checks, 'check')}, {asked}{lost}{failed}")
+        for note in look.notes[:MOST_NOTES]:
+            typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(note)}", err=True)
+        if len(look.notes) > MOST_NOTES:
+            typer.echo(f"qpa: {spell.plain(look.source)}: and {len(look.notes) - MOST_NOTES} more; see: qpa coverage", err=True)
+    if fed is None:
+        typer.echo(f"qpa: {held} Nothing is lost: it waits in {state.name} for the next qpa collect.", err=True)
+    else:
+        typer.echo(f"{spell.plural(fed.pings, 'new ping')}; {spell.plural(fed.checks, 'check')} derived")
+
+
+#: What is said of single checks of one source; all of it is in `qpa coverage`.
+MOST_NOTES = 5

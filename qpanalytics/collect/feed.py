@@ -1,0 +1,186 @@
+"""From the pieces that looks set aside to the store: names, pings, promises, pauses, what is watched, the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from qpanalytics.collect import pieces, snapshots
+from qpanalytics.collect.intake import add_pings, name_checks
+from qpanalytics.instants import micros
+from qpanalytics.ledger import tables
+from qpanalytics.ledger.build import build
+
+if TYPE_CHECKING:
+    from qpanalytics.store.db import Store
+    from qpanalytics.store.state import Piece, State
+
+
+@dataclass
+class Fed:
+    """What feeding put into the store."""
+
+    pieces: int = 0
+    pings: int = 0
+    checks: int = 0
+
+
+def feed(store: Store, state: State, *, progress: Callable[[int, int], None] | None = None) -> Fed:
+    """Takes everything that is set aside into the store, a transaction for each mouthful. StoreBusy if it is held.
+
+    The store remembers the last piece of a state file in the same transaction, so a kill between that and forgetting
+    the piece here changes nothing: it is skipped the next time.
+    """
+    fed = Fed()
+    identity = state.identity
+    while state.waiting():
+        with store.write() as con:
+            waiting = state.pending(fed_up_to(con, identity))
+            if waiting:
+                fed.pieces += len(waiting)
+                _take(con, waiting, fed, progress)
+                con.execute("delete from store.fed where state = ?", [identity])
+                con.execute("insert into store.fed values (?, ?)", [identity, waiting[-1].piece])
+            last = fed_up_to(con, identity)
+        state.drop(last)
+    return fed
+
+
+def fed_up_to(con: duckdb.DuckDBPyConnection, identity: str) -> int:
+    """The last piece of a state file that is in the store."""
+    row = con.execute("select max(piece) from store.fed where state = ?", [identity]).fetchall()
+    return int(row[0][0] or 0)
+
+
+def _take(
+    con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], fed: Fed, progress: Callable[[int, int], None] | None
+) -> None:
+    touched: set[int] = set()
+    for source in dict.fromkeys(p.source for p in waiting):
+        touched |= _take_source(con, source, [p for p in waiting if p.source == source], fed)
+    fed.checks = max(fed.checks, len(touched))
+    build(con, sorted(touched), progress=progress)
+
+
+def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> set[int]:
+    """Everything of one source but the ledger; returns the checks that have to be derived again."""
+    numbers = _fetches(con, source, waiting)
+    _stage(con, waiting, numbers)
+    labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
+    name_checks(con, source, labels, waiting[0].at)
+    before = _one(con, "select count(*) from store.pings")
+    add_pings(con, source, 0, numbered=True)
+    fed.pings += _one(con, "select count(*) from store.pings") - before
+    of_these = "select distinct check_id from store.pings where fetch_id in (select unnest(?))"
+    touched = {row[0] for row in con.execute(of_these, [list(numbers.values())]).fetchall()}
+    for piece in waiting:
+        if piece.kind == "checks":
+            touched |= snapshots.apply(con, source, pieces.seen_checks(piece), piece.at)
+    ids = dict(con.execute("select key, check_id from store.checks where source = ?", [source]).fetchall())
+    watch(con, [(ids[key], micros(a), micros(b)) for p in waiting for key, a, b in pieces.spans(p) if key in ids])
+    _replies(con, ids, waiting)
+    return touched
+
+
+def _stage(con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], numbers: dict[str, int]) -> None:
+    """`staged_pings` of all pieces, `file_no` the fetch of their look."""
+    parts: list[pa.Table] = []
+    for piece in waiting:
+        if piece.rows is not None:
+            found = pieces.rows(piece)
+            parts.append(found.append_column("file_no", pa.array([numbers[piece.look]] * len(found), pa.int32())))
+    table = pa.concat_tables(parts) if parts else pieces.empty()
+    tables.put(con, "staged_pings", table.append_column("row_no", pa.array(range(len(table)), pa.int64())))
+
+
+def _fetches(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece]) -> dict[str, int]:
+    """A row of `fetches` for each look, made with its first piece and completed by its last; their numbers."""
+    looks = list(dict.fromkeys(p.look for p in waiting))
+    known = dict(
+        con.execute("select what, fetch_id from store.fetches where what in (select unnest(?))", [looks]).fetchall()
+    )
+    free = _one(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
+    for look in looks:
+        mine = [p for p in waiting if p.look == look]
+        if look not in known:
+            known[look] = free
+            free += 1
+            con.execute(
+                "insert into store.fetches values (?, ?, ?, 'live', ?, null, ?, null, null, 0, 0, 0, 'cut short')",
+                [known[look], known[look], source, look, mine[0].at],
+            )
+        brought = sum(len(pieces.rows(p)) for p in mine if p.rows is not None)
+        bad = sum(int(p.said["bad"]) for p in mine if p.kind == "pings")
+        reached = [b for p in mine for _, _, b in pieces.spans(p)]
+        con.execute(
+            """
+            update store.fetches set rows = rows + $rows, skipped = skipped + $bad,
+                until_at = greatest(until_at, $until::timestamptz)
+            where fetch_id = $fetch
+            """,
+            {"rows": brought, "bad": bad, "until": max(reached, default=None), "fetch": known[look]},
+        )
+        for piece in mine:
+            if piece.kind == "end":
+                con.execute(
+                    "update store.fetches set why = ?, kind = ? where fetch_id = ?",
+                    [piece.said["why"], piece.said["kind"], known[look]],
+                )
+    return known
+
+
+def watch(con: duckdb.DuckDBPyConnection, spans: Iterable[tuple[int, int, int]]) -> None:
+    """Merges spans (check, since, until; epoch microseconds) into what is watched of each check."""
+    found = list(spans)
+    if not found:
+        return
+    tables.put(
+        con,
+        "spans",
+        pa.table(
+            {
+                "check_id": pa.array([s[0] for s in found], pa.int32()),
+                "since_at": tables.instants([s[1] for s in found]),
+                "until_at": tables.instants([max(s[1], s[2]) for s in found]),
+            }
+        ),
+    )
+    con.execute(
+        """
+        create or replace temp table joined as
+        with every as (from store.watched semi join spans using (check_id) union all from spans),
+        marked as (
+            select *, max(until_at) over (
+                partition by check_id order by since_at, until_at rows between unbounded preceding and 1 preceding
+            ) as reached_at
+            from every
+        ),
+        numbered as (
+            select *, count(*) filter (where reached_at is null or since_at > reached_at) over (
+                partition by check_id order by since_at, until_at rows between unbounded preceding and current row
+            ) as island
+            from marked
+        )
+        select check_id, min(since_at) as since_at, max(until_at) as until_at from numbered group by check_id, island
+        """
+    )
+    con.execute("delete from store.watched where check_id in (select check_id from spans)")
+    con.execute("insert into store.watched from joined order by check_id, since_at")
+
+
+def _replies(con: duckdb.DuckDBPyConnection, ids: dict[str, int], waiting: Sequence[Piece]) -> None:
+    """How many rows a reply held at most, which is what a source shows of a check; and what could not be read of it."""
+    for piece in waiting:
+        if piece.kind == "pings" and piece.said["key"] in ids:
+            con.execute(
+                "update store.shown set reply_rows = greatest(coalesce(reply_rows, 0), ?), why = ? where check_id = ?",
+                [piece.said["reply_rows"] or 0, piece.said["why"], ids[piece.said["key"]]],
+            )
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(con.execute(sql).fetchall()[0][0])

@@ -1,0 +1,97 @@
+"""What one look at a source saw, in pieces that can be set aside one at a time.
+
+`checks`: the list of checks. `still`: checks that had no new ping, so that nothing was asked. `pings`: what one reply
+held. `end`: how the look went; a look without one was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from qpanalytics.instants import instant, micros
+from qpanalytics.sources.base import Batch, Ping, SeenCheck
+from qpanalytics.store.state import Piece
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_PINGS = pa.schema(
+    {
+        "check_name": pa.string(), "received_at": _INSTANT, "kind": pa.string(), "n": pa.int64(), "run_id": pa.string(),
+        "duration_s": pa.float64(), "exit_status": pa.int16(), "host": pa.string(), "body": pa.string(),
+    }
+)  # fmt: skip
+
+
+def checks(look: str, source: str, at: datetime, seen: Sequence[SeenCheck]) -> Piece:
+    """The list of checks as the source showed it at `at`, without their handles."""
+    said = [
+        {
+            "key": c.key, "label": c.label, "name": c.name, "schedule": c.schedule, "tz": c.tz, "grace_s": c.grace_s,
+            "max_runtime_s": c.max_runtime_s, "tags": list(c.tags), "paused": c.paused, "count": c.count, "why": c.why,
+        }
+        for c in seen
+    ]  # fmt: skip
+    return Piece(look, source, "checks", at, {"checks": said})
+
+
+def still(look: str, source: str, at: datetime, spans: Mapping[str, tuple[datetime, datetime]]) -> Piece:
+    """Checks whose count of pings had not changed, with the span in which that proves there was none."""
+    return Piece(look, source, "still", at, {"spans": [[k, micros(a), micros(b)] for k, (a, b) in spans.items()]})
+
+
+def pings(look: str, source: str, at: datetime, key: str, batch: Batch) -> Piece:
+    """The rows of one reply and what it vouches for."""
+    span = batch.vouches_for
+    said: dict[str, Any] = {
+        "key": key,
+        "span": None if span is None else [micros(span[0]), micros(span[1])],
+        "reply_rows": batch.next_cursor.get("window"),
+        "bad": batch.bad,
+        "why": batch.why,
+    }
+    return Piece(look, source, "pings", at, said, _packed(key, batch.rows) if batch.rows else None)
+
+
+def end(look: str, source: str, at: datetime, kind: str, why: str) -> Piece:
+    """How the look went: `why` is empty where all went well."""
+    return Piece(look, source, "end", at, {"kind": kind, "why": why})
+
+
+def seen_checks(piece: Piece) -> list[SeenCheck]:
+    """The checks of a `checks` piece."""
+    return [SeenCheck(**{**said, "tags": tuple(said["tags"])}) for said in piece.said["checks"]]
+
+
+def spans(piece: Piece) -> list[tuple[str, datetime, datetime]]:
+    """The spans (key, since, until) in which a piece proves that no ping is missing."""
+    if piece.kind == "still":
+        return [(key, instant(a), instant(b)) for key, a, b in piece.said["spans"]]
+    if piece.kind == "pings" and piece.said["span"] is not None:
+        a, b = piece.said["span"]
+        return [(piece.said["key"], instant(a), instant(b))]
+    return []
+
+
+def rows(piece: Piece) -> pa.Table:
+    """The pings of a piece, under the key of their check."""
+    if piece.rows is None:
+        return _PINGS.empty_table()
+    return pa.ipc.open_stream(piece.rows).read_all()
+
+
+def empty() -> pa.Table:
+    """No pings, in the columns of all."""
+    return _PINGS.empty_table().append_column("file_no", pa.array([], pa.int32()))
+
+
+def _packed(key: str, found: Sequence[Ping]) -> bytes:
+    at, *others = zip(*found, strict=True)
+    columns = [pa.repeat(key, len(found)), pa.array(at, _INSTANT)]
+    columns += [pa.array(values, field.type) for values, field in zip(others, list(_PINGS)[2:], strict=True)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _PINGS) as stream:
+        stream.write_table(pa.table(columns, schema=_PINGS))
+    return bytes(sink.getvalue())

@@ -1,0 +1,211 @@
+"""Looks at live sources side by side and sets aside what they show; knows neither the store nor any one source."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+from qpanalytics import spell
+from qpanalytics.collect import pieces
+from qpanalytics.errors import SourceError
+from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Source
+from qpanalytics.store.state import Piece, State
+
+#: Sources looked at at a time, and replies asked of one source at a time.
+SOURCES = 8
+REPLIES = 4
+#: Tries of one question, and how long to wait after the first that failed, seconds; doubled each time.
+TRIES = 3
+PAUSE_S = 0.5
+#: Checks in a row that could not be read before a source is given up for this look.
+HOPELESS = 3
+#: A look that has more to say than this, or for longer, sets it aside in between.
+MOST_PIECES = 50
+SOON = timedelta(seconds=2)
+
+T = TypeVar("T")
+
+
+@dataclass
+class Look:
+    """How one look went. `why` is empty where all went well; `pings` counts rows in replies, known ones included."""
+
+    source: str
+    checks: int = 0
+    asked: int = 0
+    pings: int = 0
+    lost: int = 0
+    failed: int = 0
+    why: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Collector:
+    """What looks need beside the sources. `pause(seconds)` waits and is cut short by `stop`; `clock` gives UTC."""
+
+    state: State
+    clock: Callable[[], datetime]
+    #: The longest that one look may take, seconds; what it has not read by then is read by the next.
+    patience_s: float = 300.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    step: Callable[[int, int], None] | None = None
+
+    def collect(self, sources: Sequence[Source]) -> list[Look]:
+        """One look at each source; one that fails never keeps the others from being read."""
+        progress = _Progress(self.step)
+        with ThreadPoolExecutor(max_workers=min(SOURCES, max(len(sources), 1))) as pool:
+            looks = [pool.submit(self._look, source, progress) for source in sources]
+            try:
+                return [look.result() for look in looks]
+            except BaseException:
+                self.stop.set()
+                raise
+
+    def _look(self, source: Source, progress: _Progress) -> Look:
+        look, at = uuid.uuid4().hex, self.clock()
+        found = Look(source.name)
+        resting = self.state.resting(source.name)
+        if resting is not None and resting[0] > at:
+            found.why = f"{resting[1]}; it is left alone until {spell.iso(resting[0])}"
+            return found
+        until = at + timedelta(seconds=self.patience_s)
+        try:
+            seen = self._tried(source.checks, until)
+            found.checks = len(seen)
+            self.state.keep([pieces.checks(look, source.name, at, seen)])
+            self._read(source, look, at, seen, found, until, progress)
+        except SourceError as error:
+            found.why = str(error)
+            self._rest(source.name, error)
+        finally:
+            if not self.stop.is_set():
+                self.state.keep([pieces.end(look, source.name, self.clock(), "live", found.why)])
+        return found
+
+    def _read(
+        self,
+        source: Source,
+        look: str,
+        at: datetime,
+        seen: Sequence[SeenCheck],
+        found: Look,
+        until: datetime,
+        progress: _Progress,
+    ) -> None:
+        """The pings of every check that has new ones; pieces and cursors are kept together as they come."""
+        cursors = self.state.cursors(source.name)
+        quiet, asking = {}, []
+        for check in seen:
+            cursor = cursors.get(check.key, {})
+            if check.count is not None and cursor.get("n") == check.count and cursor.get("at"):
+                quiet[check.key] = (datetime.fromisoformat(str(cursor["at"])), at)
+            else:
+                asking.append(check)
+        self.state.keep([pieces.still(look, source.name, at, quiet)])
+        progress.more(len(asking))
+        waiting: dict[Future[list[Batch]], SeenCheck] = {}
+        kept: list[Piece] = []
+        moved: list[tuple[str, str, Cursor]] = []
+        in_a_row, kept_at = 0, self.clock()
+        with ThreadPoolExecutor(max_workers=REPLIES) as pool:
+            todo = iter(asking)
+            try:
+                while True:
+                    for check in islice(todo, 2 * REPLIES - len(waiting)):
+                        cursor = cursors.get(check.key, {})
+                        waiting[pool.submit(self._batches, source, check, cursor, until)] = check
+                    if not waiting:
+                        break
+                    for done in wait(waiting, return_when=FIRST_COMPLETED).done:
+                        check = waiting.pop(done)
+                        progress.done()
+                        try:
+                            batches = done.result()
+                        except SourceError as error:
+                            found.failed += 1
+                            in_a_row += 1
+                            if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
+                                raise
+                            found.why = found.why or str(error)
+                            continue
+                        in_a_row = 0
+                        found.asked += 1
+                        for batch in batches:
+                            kept.append(pieces.pings(look, source.name, at, check.key, batch))
+                            moved.append((source.name, check.key, batch.next_cursor))
+                            found.pings += len(batch.rows)
+                            found.lost += batch.lost
+                            if batch.why:
+                                found.notes.append(f"{spell.plain(check.label or check.key[:6])}: {batch.why}")
+                    if len(kept) >= MOST_PIECES or self.clock() > kept_at + SOON:
+                        self.state.keep(kept, moved)
+                        kept, moved, kept_at = [], [], self.clock()
+            finally:
+                for future in waiting:
+                    future.cancel()
+                if kept:
+                    self.state.keep(kept, moved)
+
+    def _batches(self, source: Source, check: SeenCheck, cursor: Cursor, until: datetime) -> list[Batch]:
+        return self._tried(lambda: list(source.pings(check, cursor)), until)
+
+    def _tried(self, question: Callable[[], T], until: datetime) -> T:
+        """The answer, after up to three tries where another can help and time is left for it."""
+        pause_s = PAUSE_S
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                return question()
+            except SourceError as error:
+                wait_s = error.retry_after_s if error.retry_after_s is not None else pause_s
+                late = self.clock() + timedelta(seconds=wait_s) >= until
+                if error.permanent or left == 0 or late or self.stop.wait(wait_s):
+                    raise
+            pause_s *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def _rest(self, source: str, error: SourceError) -> None:
+        if error.retry_after_s:
+            self.state.rest(source, self.clock() + timedelta(seconds=error.retry_after_s), str(error))
+
+
+class _Progress:
+    """One bar for all sources; each adds what it will ask as it learns it."""
+
+    def __init__(self, step: Callable[[int, int], None] | None) -> None:
+        self._step = step
+        self._lock = threading.Lock()
+        self._done = self._all = 0
+
+    def more(self, number: int) -> None:
+        with self._lock:
+            self._all += number
+            self._show()
+
+    def done(self) -> None:
+        with self._lock:
+            self._done += 1
+            self._show()
+
+    def _show(self) -> None:
+        if self._step is not None:
+            self._step(self._done, self._all)
+
+
+def agree_on_cursors(state: State, fed: int | None) -> bool:
+    """Has everything read again that a store no longer has; `fed` is the last piece that it got, None without a store.
+
+    A store that was deleted or put back from a copy lacks what was fed and forgotten since. True if it was so.
+    """
+    if state.dropped() > (fed or 0):
+        state.forget_cursors()
+        return True
+    return False
+
+

@@ -1,0 +1,157 @@
+"""Connections with a deadline for the whole exchange, and without addresses in the log.
+
+httpx limits each wait for bytes, so a server that sends one byte every 20 s holds its caller for ever. Here every wait
+is also cut at the deadline of the exchange that the calling thread is in.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import httpcore
+import httpx
+
+#: Loggers that write an address, or headers that may hold one, of each exchange.
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy")
+#: A uuid opens the pings of its check to anyone; 32 and 40 hex digits are a uuid without dashes and a `unique_key`.
+_OPENS_DOORS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b[0-9a-f]{40}\b|\b[0-9a-f]{32}\b", re.IGNORECASE)
+
+
+class _Exchange(threading.local):
+    """What the calling thread is in the middle of."""
+
+    until: float | None = None
+    secrets: tuple[str, ...] = ()
+
+
+_exchange = _Exchange()
+
+
+@contextmanager
+def exchange(seconds: float, secrets: tuple[str, ...]) -> Iterator[None]:
+    """One request and its reply in at most `seconds`; log lines that this thread causes meanwhile hold no secret."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_mask_records)  # adding it twice does nothing
+    _exchange.until, _exchange.secrets = monotonic() + seconds, secrets
+    try:
+        yield
+    finally:
+        _exchange.until, _exchange.secrets = None, ()
+
+
+def too_late() -> bool:
+    """Whether the exchange of this thread has used up its time."""
+    return _exchange.until is not None and monotonic() >= _exchange.until
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """`text` without the secrets and without anything that looks like a uuid."""
+    for secret in secrets:
+        text = text.replace(secret, "<key>") if secret else text
+    return _OPENS_DOORS.sub("<id>", text)
+
+
+def _mask_records(record: logging.LogRecord) -> bool:
+    if _exchange.until is not None:  # lines of other users of these libraries are none of our business
+        record.msg, record.args = masked(record.getMessage(), _exchange.secrets), None
+    return True
+
+
+def _left(timeout: float | None) -> float | None:
+    """The time-out that keeps the deadline, too; an instant in the past leaves a moment, since 0 means not to wait."""
+    if _exchange.until is None:
+        return timeout
+    left = max(_exchange.until - monotonic(), 0.001)
+    return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if too_late():
+            raise httpcore.ReadTimeout
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, parts: Any) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._parts
+
+    def close(self) -> None:
+        self._parts.close()
+
+
+class Transport(httpx.BaseTransport):
+    """httpx's own transport, but over connections that keep the deadline; failures are httpcore's exceptions."""
+
+    def __init__(self, *, connections: int) -> None:
+        # The machine's authorities beside certifi's: companies add their own there, and SSL_CERT_FILE names more.
+        context = ssl.create_default_context()
+        context.load_verify_locations(cadata=_certifi())
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=15.0,
+            network_backend=_Backend(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        reply = self._pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply.stream), extensions=reply.extensions)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _certifi() -> str:
+    import certifi
+
+    return certifi.contents()

@@ -1,0 +1,213 @@
+"""What must never wait for a notebook: cursors, looks that are not in the store yet, when to ask a source again.
+
+One SQLite file beside the store, written ahead (WAL) and synced at each commit. A collector puts what it saw and the
+cursor behind it into one transaction, so that a kill loses neither or both; the store is fed from here and may be away
+for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from qpanalytics import spell
+from qpanalytics.errors import StoreError
+from qpanalytics.instants import instant, micros
+
+_SCHEMAS = (
+    """
+    -- dropped: the last piece that was fed to the store and forgotten here
+    create table identity (state text not null, dropped integer not null);
+    -- autoincrement: a number is never given twice, also after the pieces that had it were fed and dropped
+    create table pieces (
+        piece integer primary key autoincrement, look text not null, source text not null, kind text not null,
+        at_us integer not null, said text not null, rows blob
+    );
+    create table cursors (source text not null, key text not null, cursor text not null, primary key (source, key));
+    create table rests (source text primary key, until_us integer not null, why text not null);
+    """,
+)
+#: What one feeding takes at most into memory, bytes.
+_MOUTHFUL = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one look at a source. `said` is JSON; `rows` are pings as an Arrow stream. `piece` orders them."""
+
+    look: str
+    source: str
+    kind: str
+    at: datetime
+    said: Mapping[str, Any]
+    rows: bytes | None = None
+    piece: int = 0
+
+
+class State:
+    """The file and its one connection, shared by threads. Close it, or use it in a `with` block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._con = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._con.close()
+                raise
+        except sqlite3.Error as error:
+            raise self._explained(error) from None
+
+    @classmethod
+    def beside(cls, store: Path) -> State:
+        """The state that belongs to a store: `qpa.duckdb` has `qpa.duckdb-state`."""
+        return cls(store.with_name(store.name + "-state"))
+
+    @property
+    def name(self) -> str:
+        """The path, safe to print."""
+        return spell.plain(str(self.path))
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the file back."""
+        with self._lock:
+            self._con.close()
+
+    @property
+    def identity(self) -> str:
+        """Tells this file from another that takes its place; the numbers of pieces mean nothing beyond it."""
+        with self._reading() as con:
+            return str(con.execute("select state from identity").fetchone()[0])
+
+    def cursors(self, source: str) -> dict[str, dict[str, Any]]:
+        """Where each check of `source` was last read to, by key."""
+        with self._reading() as con:
+            rows = con.execute("select key, cursor from cursors where source = ?", [source]).fetchall()
+        return {key: json.loads(cursor) for key, cursor in rows}
+
+    def keep(
+        self, pieces: Sequence[Piece], cursors: Iterable[tuple[str, str, Mapping[str, Any]]] = ()
+    ) -> None:
+        """Sets pieces aside together with the cursors (source, key, cursor) that follow from them."""
+        with self._writing() as con:
+            con.executemany(
+                "insert into pieces (look, source, kind, at_us, said, rows) values (?, ?, ?, ?, ?, ?)",
+                [(p.look, p.source, p.kind, micros(p.at), json.dumps(p.said), p.rows) for p in pieces],
+            )
+            con.executemany(
+                "insert or replace into cursors values (?, ?, ?)",
+                [(source, key, json.dumps(cursor)) for source, key, cursor in cursors],
+            )
+
+    def pending(self, after: int) -> list[Piece]:
+        """The oldest pieces behind number `after` that are not dropped yet; as many as memory is meant to hold."""
+        found: list[Piece] = []
+        size = 0
+        with self._reading() as con:
+            rows = con.execute(
+                "select piece, look, source, kind, at_us, said, rows from pieces where piece > ? order by piece", [after]
+            )
+            for piece, look, source, kind, at_us, said, blob in rows:
+                found.append(Piece(look, source, kind, instant(at_us), json.loads(said), blob, piece))
+                size += len(blob or b"") + len(said)
+                if size > _MOUTHFUL:
+                    break
+        return found
+
+    def waiting(self) -> int:
+        """How many pieces are set aside."""
+        with self._reading() as con:
+            return int(con.execute("select count(*) from pieces").fetchone()[0])
+
+    def drop(self, up_to: int) -> None:
+        """Forgets pieces that are in the store."""
+        with self._writing() as con:
+            con.execute("delete from pieces where piece <= ?", [up_to])
+            con.execute("update identity set dropped = max(dropped, ?)", [up_to])
+
+    def dropped(self) -> int:
+        """The last piece that was ever dropped. A store that was fed less is not the one we fed."""
+        with self._reading() as con:
+            return int(con.execute("select dropped from identity").fetchone()[0])
+
+    def forget_cursors(self) -> None:
+        """Has every source read from as far back as it goes; what is known already is not taken twice."""
+        with self._writing() as con:
+            con.execute("delete from cursors")
+
+    def rest(self, source: str, until: datetime, why: str) -> None:
+        """Leaves `source` alone until an instant, because it asked for that."""
+        with self._writing() as con:
+            con.execute("insert or replace into rests values (?, ?, ?)", [source, micros(until), why])
+
+    def resting(self, source: str) -> tuple[datetime, str] | None:
+        """Until when, and why, `source` asked to be left alone."""
+        with self._reading() as con:
+            row = con.execute("select until_us, why from rests where source = ?", [source]).fetchone()
+        return None if row is None else (instant(row[0]), str(row[1]))
+
+    def _prepare(self) -> None:
+        con = self._con
+        con.execute("pragma journal_mode = wal")
+        con.execute("pragma synchronous = full")
+        con.execute("begin immediate")
+        (version,) = con.execute("pragma user_version").fetchone()
+        if version > len(_SCHEMAS):
+            con.execute("rollback")
+            raise StoreError(
+                f"{self.name} has schema {version}, newer than this program's {len(_SCHEMAS)}. "
+                "Upgrade: pip install -U qpanalytics"
+            )
+        for text in _SCHEMAS[version:]:
+            for statement in filter(str.strip, text.split(";")):
+                con.execute(statement)
+        if version == 0:
+            con.execute("insert into identity values (?, 0)", [uuid.uuid4().hex])
+        con.execute(f"pragma user_version = {len(_SCHEMAS)}")
+        con.execute("commit")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._con
+            except sqlite3.Error as error:
+                raise self._explained(error) from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as con:
+            con.execute("begin immediate")
+            try:
+                yield con
+                con.execute("commit")
+            except BaseException:
+                if con.in_transaction:
+                    con.execute("rollback")
+                raise
+
+    def _explained(self, error: sqlite3.Error) -> StoreError:
+        text = spell.plain(str(error))
+        if "not a database" in text or "malformed" in text:
+            return StoreError(f"{self.name} is damaged or no file of ours. Move it away; looks not yet stored are in it.")
+        if "full" in text:
+            return StoreError(f"the disk of {self.name} is full; nothing was changed. Make room and try again.")
+        if "locked" in text:
+            return StoreError(f"{self.name} is held by another program. Close it and try again.")
+        return StoreError(f"{self.name} cannot be used: {text}. Check the path and its permissions.")
