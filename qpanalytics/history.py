@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from qpanalytics.settings import Maintenance
 
+#: A look at a live source that is older says nothing of the present.
+FRESH = timedelta(hours=1)
 #: The window where none is asked for: this long before as_of.
 DEFAULT_WINDOW = timedelta(days=90)
 _PARAMETER = re.compile(r"\$([a-z_]+)")
@@ -235,16 +237,25 @@ class History:
 def resolve_as_of(
     store: Store, *, now: datetime, since: datetime | None = None, until: datetime | None = None
 ) -> tuple[datetime, str]:
-    """The instant to ask about where none is given: now, or the last vouched one of a store of old files, and why.
+    """The instant to ask about where none is given: now, or the last that anything is known of, and why.
 
-    A store that has only files, none of which reaches into [since, until), has nothing to say of now.
+    A store that has only files, none of which reaches into [since, until), has nothing to say of now. Live sources are
+    known as they were looked at last, as long as that is not too long ago: since then all of them are `unknown`.
     """
     with store.read() as con:
-        row = con.execute("select epoch_us(max(until_at)), count(*) filter (where kind <> 'file') from store.fetches").fetchone()
-    last_us, live = row if row is not None else (None, 0)
-    last = None if last_us is None else instant(last_us)
+        rows = con.execute(
+            """
+            select kind <> 'file' as live, epoch_us(max(until_at)) from store.fetches
+            where until_at is not null group by live, case when kind <> 'file' then source end
+            """
+        ).fetchall()
+    looked = [instant(us) for live, us in rows if live]
+    if looked:
+        fresh = [min(at, now) for at in looked if at >= now - FRESH]
+        return (min(fresh), f"as of the last look, {spell.iso(min(fresh))}") if fresh else (now, "")
+    last = max((instant(us) for _, us in rows), default=None)
     begin = since if since is not None else now - DEFAULT_WINDOW
-    if last is None or live or last >= begin or (until is not None and last >= until):
+    if last is None or last >= begin or (until is not None and last >= until):
         return now, ""
     return last, f"the files in {store.name} end at {spell.iso(last)}; that is taken as the present"
 

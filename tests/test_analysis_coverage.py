@@ -98,7 +98,11 @@ def test_what_a_source_numbers_can_be_missed_and_counted() -> None:
 
     assert (frame.lost["counted"], frame.lost["whole"]) == (3, 0)
     assert frame.lost.isna()["filed"]
-    assert frame.why.to_dict() == {"counted": "", "filed": "this source does not number its pings", "whole": ""}
+    assert frame.why.to_dict() == {
+        "counted": "3 pings lost: deleted at the source before we looked",
+        "filed": "this source does not number its pings",
+        "whole": "",
+    }
 
 
 def test_the_columns_are_the_declared_ones() -> None:

@@ -34,8 +34,8 @@ def coverage(history: Reading) -> pd.DataFrame:
     One row per check, by name. Time is covered where a file or a fetch vouches for it: every ping of it would be
     there. What is not covered counts neither for nor against a check: its expected runs are `unknown`, and a rate over
     the rest says nothing about them. A check is asked only from where it began (its first `valid_from`, else its first
-    ping), so a new one does not look unobserved. `lost` counts gaps in the source's own numbering; most sources number
-    nothing, and then a hole that nobody fetched is the only one to be known.
+    ping), so a new one does not look unobserved. `lost` counts gaps in the source's own numbering, between pings that
+    we saw or that it counted; files number nothing, and then a hole that nobody fetched is the only one to be known.
     """
     with history.session():
         table = history.sql("coverage")
@@ -79,5 +79,6 @@ def _why(row: Row, unseen: list[str]) -> str:
     return reading.joined(
         row["absent"],
         f"not seen: {', '.join(dict.fromkeys(unseen))}" if unseen else "",
+        f"{row['lost']} pings lost: deleted at the source before we looked" if row["lost"] else "",
         "this source does not number its pings" if row["lost"] is None else "",
     )

@@ -101,7 +101,7 @@ def counted(history: Reading, by: By) -> list[Row]:
     """
     with history.session():
         seen = {
-            row["check_id"]: row for row in history.sql("coverage").select(["check_id", "absent", *SEEN]).to_pylist()
+            row["check_id"]: row for row in history.sql("coverage").select(["check_id", "absent", "lost", *SEEN]).to_pylist()
         }
         rows: list[Row] = history.sql("success", by=reading.cell_of(by)).to_pylist()
     for row in rows:

@@ -75,6 +75,13 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
     before = _one(con, "select count(*) from store.pings")
     add_pings(con, source, 0, numbered=True)
     fed.pings += _one(con, "select count(*) from store.pings") - before
+    con.execute(
+        """
+        update store.fetches set added = (select count(*) from store.pings p where p.fetch_id = store.fetches.fetch_id)
+        where fetch_id in (select unnest(?))
+        """,
+        [list(numbers.values())],
+    )
     of_these = "select distinct check_id from store.pings where fetch_id in (select unnest(?))"
     touched = {row[0] for row in con.execute(of_these, [list(numbers.values())]).fetchall()}
     for piece in waiting:
@@ -98,7 +105,10 @@ def _stage(con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], numbers: di
 
 
 def _fetches(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece]) -> dict[str, int]:
-    """A row of `fetches` for each look, made with its first piece and completed by its last; their numbers."""
+    """A row of `fetches` for each look, made with its first piece and completed by its last; their numbers.
+
+    Its `until_at` is how far the look vouches for every check that it read.
+    """
     looks = list(dict.fromkeys(p.look for p in waiting))
     known = dict(
         con.execute("select what, fetch_id from store.fetches where what in (select unnest(?))", [looks]).fetchall()
@@ -119,10 +129,10 @@ def _fetches(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piec
         con.execute(
             """
             update store.fetches set rows = rows + $rows, skipped = skipped + $bad,
-                until_at = greatest(until_at, $until::timestamptz)
+                until_at = least(until_at, $until::timestamptz)
             where fetch_id = $fetch
             """,
-            {"rows": brought, "bad": bad, "until": max(reached, default=None), "fetch": known[look]},
+            {"rows": brought, "bad": bad, "until": min(reached, default=None), "fetch": known[look]},
         )
         for piece in mine:
             if piece.kind == "end":

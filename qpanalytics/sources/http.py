@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import httpcore
 import httpx
@@ -42,9 +42,7 @@ _NO_TEXT = re.compile(rb"\\u(?:d[89a-f]|0000)", re.IGNORECASE)
 class HttpError(SourceError):
     """A reply that is no answer; `status` is its HTTP status."""
 
-    def __init__(
-        self, message: str, *, status: int, permanent: bool = False, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, status: int, permanent: bool = False, retry_after_s: float | None = None) -> None:
         super().__init__(message, permanent=permanent, retry_after_s=retry_after_s)
         self.status = status
 
@@ -126,12 +124,12 @@ class Http:
         kind = reply.response.headers.get("content-type", "").split(";")[0].strip()
         if not _JSON.fullmatch(kind):
             if kind.lower() in ("text/html", "application/xhtml+xml"):
-                self._fail(
+                raise self._failure(
                     f"{self.where} answered with a web page where {what} was asked for; url points beside the API, "
                     "a login page stands before it, or it is under maintenance.",
                 )
             shown = quoted(masked(kind, self._secrets)) if kind else "no type"
-            self._fail(f"{self.where} answered with {shown} instead of JSON where {what} was asked for; check url.")
+            raise self._failure(f"{self.where} answered with {shown} instead of JSON where {what} was asked for; check url.")
         data = self._parsed(reply.content, what)
         offset_s, until = _clocks(reply)
         return Answer(data, reply.asked_at, offset_s, until)
@@ -143,9 +141,7 @@ class Http:
 
     # Asking -----------------------------------------------------------------------------------------------------------
 
-    def _get(
-        self, path: str, what: str, params: Mapping[str, str | int] | None, *, most: int, cut: bool = False
-    ) -> _Reply:
+    def _get(self, path: str, what: str, params: Mapping[str, str | int] | None, *, most: int, cut: bool = False) -> _Reply:
         base = self._base
         url = base.copy_with(raw_path=base.raw_path + path.encode())
         if params:
@@ -159,18 +155,18 @@ class Http:
             except _Unusable as error:
                 said, permanent = f"{self.where} {error}", False
         # Raised out here, so that no exception that knows the address hangs on to ours.
-        self._fail(said, permanent=permanent)
+        raise self._failure(said, permanent=permanent)
 
     def _followed(self, url: httpx.URL, path: str, what: str, most: int, cut: bool) -> _Reply:
         asked_at, started = self._clock(), monotonic()
         for _ in range(MOST_REDIRECTS + 1):
             response = self._client.send(self._client.build_request("GET", url), stream=True)
             try:
-                if response.is_redirect:
+                if response.has_redirect_location:
                     url = self._redirected(response, url, path, what)
                     continue
                 if response.status_code != 200:
-                    self._refused(response, what)
+                    raise self._refusal(response, what)
                 content = _content(response, most, cut, what)
                 return _Reply(response, content, asked_at, monotonic() - started)
             finally:
@@ -185,7 +181,7 @@ class Http:
             plain_path = target.path.removesuffix("/" + path) if target.path.endswith("/" + path) else ""
             port = "" if target.port is None else f":{target.port}"
             address = quoted(masked(f"{target.scheme}://{target.host}{port}{plain_path}/", self._secrets), 120)[1:-1]
-            self._fail(
+            raise self._failure(
                 f"{self.where} sends {what} on to {address} ({response.status_code}), and the key goes to no other server. "
                 "Set url to that address if the server has moved; else let its API through without a login.",
                 permanent=response.status_code in (301, 308),
@@ -194,7 +190,7 @@ class Http:
             self._base = self._base.copy_with(scheme="https", port=target.port)
         return target.copy_with(username=None, password=None, fragment=None)
 
-    def _refused(self, response: httpx.Response, what: str) -> NoReturn:
+    def _refusal(self, response: httpx.Response, what: str) -> HttpError:
         status = response.status_code
         reason = self._said(response)
         retry_after_s = _wait_s(response, self._clock()) if status in (429, 503) else None
@@ -212,7 +208,7 @@ class Http:
         else:
             text = f"{self.where} refused {what} ({status}{reason}). Check url and the server's version."
         permanent = 400 <= status < 500 and status not in (408, 425, 429)
-        raise HttpError(f"{self._source}: {text}", status=status, permanent=permanent, retry_after_s=retry_after_s)
+        return HttpError(f"{self._source}: {text}", status=status, permanent=permanent, retry_after_s=retry_after_s)
 
     def _said(self, response: httpx.Response) -> str:
         """What the server says of its refusal, as the end of a parenthesis."""
@@ -235,12 +231,12 @@ class Http:
         else:
             # No database takes half a surrogate pair, and few take NUL; both can be written in JSON.
             return _text_only(data) if _NO_TEXT.search(content) else data
-        self._fail(f"what {self.where} sent for {what} {wrong}; try again, and look at what stands before the server.")
+        raise self._failure(f"what {self.where} sent for {what} {wrong}; try again, and look at what stands before the server.")
 
     # Saying what went wrong -------------------------------------------------------------------------------------------
 
-    def _fail(self, text: str, *, permanent: bool = False) -> NoReturn:
-        raise SourceError(f"{self._source}: {text}", permanent=permanent)
+    def _failure(self, text: str, *, permanent: bool = False) -> SourceError:
+        return SourceError(f"{self._source}: {text}", permanent=permanent)
 
     def _reason(self, error: BaseException, what: str) -> str:
         """A failure of the network in a sentence; nothing of the exception's own text that could hold an address."""

@@ -147,6 +147,7 @@ class Case:
     down_before_s: float | None
     window_s: float
     vouched_s: float
+    lost: int | None
     lateness: Measure
     duration: Measure
     trouble: Trouble
@@ -245,6 +246,7 @@ def _case(row: Row, then: Row | None, stand: Row, habits: Row, **measured: Any) 
         down_before_s=None if then is None or then["down_us"] is None else then["down_us"] / 1e6,
         window_s=row["window_us"] / 1e6,
         vouched_s=row["vouched_us"] / 1e6,
+        lost=row["lost"],
         # one start in two is a habit: a job that always sends them loses some, one that never does sends none
         sends_starts=habits["starts"] * 2 > habits["runs"],
         last_success_at=instant(habits["last_success_us"]),

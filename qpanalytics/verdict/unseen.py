@@ -10,7 +10,7 @@ from qpanalytics.verdict.voice import Voice, names
 
 
 def unseen(cases: Sequence[Case], voice: Voice) -> list[str]:
-    """One sentence for each source and stretch that reaches into the window, longest first."""
+    """What was lost for certain, a sentence for each source; then one for each stretch in the window, longest first."""
     groups: dict[tuple[str, int | None, int | None], list[Case]] = {}
     runs: dict[tuple[str, int | None, int | None], int] = {}
     lost: dict[tuple[str, int | None, int | None], int] = {}
@@ -20,9 +20,22 @@ def unseen(cases: Sequence[Case], voice: Voice) -> list[str]:
             groups.setdefault(key, []).append(case)
             runs[key] = runs.get(key, 0) + hole.runs
             lost[key] = lost.get(key, 0) + hole.to_us - hole.from_us
-    return [
+    return _deleted(cases) + [
         f"{key[0]}: nothing seen {_when(key[1], key[2], voice)} of {_whom(groups[key])}{_lost(runs[key])}."
         for key in sorted(groups, key=lambda key: (-lost[key], key[0], key[1] or 0))
+    ]
+
+
+def _deleted(cases: Sequence[Case]) -> list[str]:
+    """Pings that the source counted and no longer showed when it was asked."""
+    by_source: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.lost:
+            by_source.setdefault(case.source, []).append(case)
+    return [
+        f"{source}: {spell.plural(sum(case.lost or 0 for case in found), 'ping')} of {_whom(found)} were deleted there before "
+        "we looked. Collect more often: qpa doctor says how often."
+        for source, found in sorted(by_source.items())
     ]
 
 
