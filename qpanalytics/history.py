@@ -185,7 +185,7 @@ class History:
             row for row in rows if self.pick.takes(row[1], row[2], _tags(present[row[0]]))
         ]
         if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked:
-            raise UsageError(self._nothing_picked([row[1] for row in rows]))
+            raise UsageError(self._nothing_picked(rows, present))
         ids = [row[0] for row in picked]
         excuses = {row[0]: self._maintained(row, present[row[0]]) for row in picked}
         scope = Scope(
@@ -217,9 +217,16 @@ class History:
             for span in m.spans(since_us, until_us)
         ]
 
-    def _nothing_picked(self, names: Sequence[str]) -> str:
-        asked = " ".join((*self.pick.checks, *self.pick.tags, *self.pick.sources))
-        some = ", ".join(spell.plain(n) for n in names[:5]) + (", ..." if len(names) > 5 else "")
+    def _nothing_picked(self, rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None]) -> str:
+        """Names what there is of what was asked for last and most likely mistyped."""
+        pick = self.pick
+        asked = " ".join((*pick.checks, *pick.tags, *pick.sources))
+        known = {row[1]: None for row in rows}
+        if pick.sources and not {row[2] for row in rows} & set(pick.sources):
+            known = {f"source {row[2]}": None for row in rows}
+        elif pick.tags and not pick.checks:
+            known = {f"tag {tag}": None for row in rows for tag in _tags(present[row[0]])}
+        some = ", ".join(spell.plain(n) for n in list(known)[:5]) + (", ..." if len(known) > 5 else "")
         return f"no check matches {spell.plain(asked)}; the store knows {some or 'none yet'}. See: qpa checks"
 
     def __repr__(self) -> str:

@@ -91,7 +91,10 @@ class StoreTable(Table):
 
 
 class SourceTable(Table):
-    """A system that knows pings, queues or workers; what its kind needs is looked at where it is used."""
+    """A system that knows pings, queues or workers; what its kind needs is looked at where it is used.
+
+    `every` and `timeout` (for one answer) are seconds; `bodies` asks for what pings carried, too.
+    """
 
     name: Text
     kind: Text
@@ -101,6 +104,8 @@ class SourceTable(Table):
     every: Period | None = None
     queues: Names = ()
     prefix: Text | None = None
+    bodies: bool = False
+    timeout: Period | None = None
     files: Names = ()
 
 
@@ -346,6 +351,14 @@ class Settings(Table):
                     f"check[{number}] {quoted(entry.check)}: check[{earlier}] is the same check from the same time on; "
                     "give one of them another valid_from"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_source_of_a_name(self) -> Self:
+        names = [table.name for table in self.source]
+        for number, name in enumerate(names, 1):
+            if name in names[: number - 1]:
+                raise ValueError(f"source[{number}] {quoted(name)}: there is one of this name already; give it another")
         return self
 
     def fingerprint(self) -> str:

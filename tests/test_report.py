@@ -66,7 +66,7 @@ def test_a_custom_report_tells_of_the_window_of_its_history() -> None:
 
     assert made.facts.totals.n == 10
     assert made.facts.window.noun == "window"
-    assert made.name == "custom-2026-11-10.html"
+    assert made.name == "custom-2026-11-10-to-2026-11-20.html"
 
 
 def test_a_file_name_tells_the_week_and_which_checks_and_nothing_a_file_system_minds(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ OCCURRENCES = Columns(
     failures="failed completions in the window of this occurrence",
     extra="successes beyond the first",
     vouched="observed from the window's start to the deadline",
+    why="for `excused` and `unknown` the reason, else empty; of a pause, between which looks it is known to lie",
 )
 DECLARED = {"checks": CHECKS, "pings": PINGS, "runs": RUNS, "occurrences": OCCURRENCES}
 

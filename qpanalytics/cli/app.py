@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from qpanalytics import spell
 from qpanalytics.cli import bring, digest, gather, lists, setup
 from qpanalytics.errors import QpaError
 
@@ -34,8 +35,10 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Runs `qpa`. Exit status: 0 done, 1 the thing asked about is bad, 2 bad usage or input, 3 a source out of reach."""
+    _settle_streams()
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except QpaError as error:
         typer.echo(f"qpa: {' '.join(str(error).split())}", err=True)
         status = error.exit_status
@@ -43,16 +46,35 @@ def main() -> None:
         typer.echo("qpa: stopped", err=True)
         status = 130
     except BrokenPipeError:
-        # The reader (`| head`) has gone; leave quietly, and keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`| head`) has gone; leave quietly.
+        _drop_stdout()
         status = 0
+    except OSError as error:
+        where = f" {spell.quoted(str(error.filename))}" if error.filename else " the output"
+        typer.echo(f"qpa:{where} cannot be written or read: {error.strerror or error}", err=True)
+        status = 2
+        _drop_stdout()
     except Exception as error:
         # Typer brings its own copy of click, whose usage errors know their exit status and their one line.
         if not hasattr(error, "format_message"):
             raise
-        from qpanalytics import spell
-
-        text = " ".join(error.format_message().split())
-        typer.echo(f"qpa: {spell.plain(text)} See: qpa --help", err=True)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(error.format_message(), err=True)
+        else:
+            text = " ".join(error.format_message().split())
+            typer.echo(f"qpa: {spell.plain(text)} See: qpa --help", err=True)
         status = getattr(error, "exit_code", 2)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _settle_streams() -> None:
+    """Closed streams become ones that swallow, and a locale without our characters costs a question mark, not the run."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it lives as long as the process
+        getattr(sys, name).reconfigure(errors="replace")
+
+
+def _drop_stdout() -> None:
+    """Keeps Python from complaining at exit of what can no longer be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -42,7 +42,9 @@ def report(
     daily: Annotated[bool, typer.Option("--daily", help="The last full day.")] = False,
     weekly: Annotated[bool, typer.Option("--weekly", help="The last full Monday to Sunday (default).")] = False,
     monthly: Annotated[bool, typer.Option("--monthly", help="The last full calendar month.")] = False,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the file.")] = Path("reports"),
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the file; default: reports, and the terminal for text.")
+    ] = None,
     shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: Check = None, tag: Tag = None, source: Source = None, tz: Tz = None,
@@ -58,10 +60,10 @@ def report(
         raise UsageError("a report has one window: --daily, --weekly, --monthly, or --since and --until")
     asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
     made = make(asked, "custom" if since or until else (periods or ["weekly"])[0])
-    if shape == "text":
+    if shape == "text" and out is None:
         write(made.text)
         return
-    path = save(made, out)
+    path = save(made, out or Path("reports"), shape)
     from qpanalytics import spell
     from qpanalytics.report.wording import verdict
 
@@ -78,13 +80,13 @@ def make(asked: Asked, period: str) -> Report:
     return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz))
 
 
-def save(made: Report, out: Path) -> Path:
-    """Writes the page into `out`, which is made if need be; UsageError where that cannot be."""
+def save(made: Report, out: Path, shape: str = "html") -> Path:
+    """Writes the page (or the text) into `out`, which is made if need be; UsageError where that cannot be."""
     from qpanalytics import spell
     from qpanalytics.errors import UsageError
 
     try:
-        return made.write(out)
+        return made.write(out) if shape == "html" else made.write_text(out)
     except OSError as error:
         raise UsageError(
             f"the report cannot be written to {spell.plain(str(out))}: {error.strerror or error}. Name another folder with --out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def _store(store: Store) -> Iterator[Seen]:
     grade: Literal["ok", "bad"] = "bad" if free < LITTLE_ROOM else "ok"
     todo = ". Make room on that disk" if grade == "bad" else ""
     yield Seen(grade, f"store: {store.name}, {size / 2**20:.1f} MB; {free / 2**30:.1f} GB free{todo}")
+    if not os.access(store.path, os.W_OK) or not os.access(folder, os.W_OK):
+        yield Seen("note", f"store: {store.name} or its folder cannot be written; it can be asked, but takes nothing new")
 
 
 def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
@@ -106,6 +109,49 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         store, as_of=at, since=at - DEFAULT_WINDOW, until=at + TICK, maintenance=tuple(settings.maintenance)
     )
     yield from _promises(history)
+    yield from _maintenance(history, settings)
+    yield from _pace(history, settings)
+
+
+def _maintenance(history: History, settings: Settings) -> Iterator[Seen]:
+    """Maintenance that is meant for nobody is a name mistyped."""
+    checks = list(history.checks[["check", "tags"]].itertuples(index=False))
+    for number, maintenance in enumerate(settings.maintenance, 1):
+        if not any(maintenance.covers(check, tags) for check, tags in checks):
+            meant = spell.plain(", ".join((*maintenance.checks, *maintenance.tags)))
+            yield Seen("note", f"configuration: maintenance[{number}] is for {meant}, which no check is; see: qpa checks")
+
+
+def _pace(history: History, settings: Settings) -> Iterator[Seen]:
+    """Whether live sources are looked at often enough, before it costs a ping."""
+    from qpanalytics.analysis.pace import pace
+
+    planned = {table.name: table.every for table in settings.source}
+    for name, rows in pace(history).groupby("source", sort=True):
+        fastest = rows.iloc[0]
+        need_s = float(fastest["fills_s"])
+        looked = [float(s) for s in (fastest["every_s"], planned.get(str(name))) if s is not None and s == s]
+        every_s = max(looked, default=None)
+        check = spell.plain(str(fastest["check"]))
+        shown = f"the source shows its last {spell.number(int(fastest['reply_rows']))} pings"
+        if every_s is not None and every_s > need_s:
+            grade: Literal["ok", "note", "bad"] = "bad"
+            now = f"; it is looked at every {spell.duration(every_s)}"
+        elif every_s is not None and every_s > need_s / 2:
+            grade, now = "note", f"; it is looked at every {spell.duration(every_s)}, which leaves little room"
+        else:
+            grade, now = "ok", ""
+        yield Seen(
+            grade,
+            f"source {spell.plain(str(name))}: collect every {spell.duration(_floor(need_s))} or faster, or {check} loses "
+            f"pings ({shown}){now}",
+        )
+
+
+def _floor(seconds: float) -> float:
+    """Rounded down to what people set a timer to."""
+    step = 1 if seconds < 120 else 60 if seconds < 7200 else 3600 if seconds < 2 * 86400 else 86400
+    return max(seconds // step * step, 1.0)
 
 
 def _promises(history: History) -> Iterator[Seen]:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 #: What a table of findings has room for; csv and json hold every column.
 VERDICT_COLUMNS = ("rank", "kind", "severity", "sentence", "detail")
+#: And of checks; what nobody looks for in a list (keys, limits) is left to csv and json.
+CHECK_COLUMNS = (
+    "check", "source", "status", "schedule", "tz", "grace_s", "last_ping_at", "last_duration_s", "next_expected_at",
+    "deadline_at", "down_since_at", "tags",
+)  # fmt: skip
 #: More rows than a terminal helps with; csv and json always hold all.
 MOST_ROWS = 200
 
@@ -71,9 +76,15 @@ def checks(
         raise UsageError(f"--fail-on {wrong[0]} is no status; there are {', '.join(Status)}")
     asked = Asked(db, config, as_of, None, None, check, tag, source, tz)
     frame = opened(asked)[0].checks
-    _print(frame, shape, tz)
+    _print(_list(frame) if shape is Format.TABLE else frame, shape, tz)
     if fail_on and frame["status"].isin(fail_on).any():
         raise typer.Exit(1)
+
+
+def _list(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns that a terminal has room for, as monitors list them; the source where there are several."""
+    several = frame["source"].nunique() > 1
+    return frame[[name for name in CHECK_COLUMNS if name != "source" or several]]
 
 
 def success(

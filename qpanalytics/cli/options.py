@@ -70,6 +70,7 @@ def now() -> datetime:
 
 def opened(asked: Asked) -> tuple[History, Settings]:
     """The history that was asked for, over a store that agrees with the configuration."""
+    from qpanalytics import spell
     from qpanalytics.errors import UsageError
 
     settings = asked.settings()
@@ -82,12 +83,13 @@ def opened(asked: Asked) -> tuple[History, Settings]:
             f"--since {asked.since} is not before --until {asked.until}: the window is empty. Swap them, or give one only"
         )
     history = history_of(asked, settings, clock, asked.since, asked.until, asked.as_of)
-    say_as_of(history.why_as_of)
-    if history.since >= history.until:
+    if history.since >= min(history.until, history.as_of):
         raise UsageError(
-            f"the window is empty: it begins at {asked.since or history.since} and ends at "
-            f"{asked.until or history.as_of}"
+            f"the window is empty: it begins at {asked.since or spell.iso(history.since)} and ends at "
+            f"{asked.until or spell.iso(history.as_of)}{f', since {history.why_as_of}' if history.why_as_of else ''}. "
+            "Ask from an earlier instant with --since"
         )
+    say_as_of(history.why_as_of)
     return history, settings
 
 

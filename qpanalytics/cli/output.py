@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -17,6 +18,13 @@ from qpanalytics.cli.options import Format
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The width of a table where nobody looks on a terminal.
+WIDE = 200
+#: Columns of sentences, which fold over several lines, and how much room such a one needs at least.
+FOLDING = ("sentence", "detail", "why")
+MOST_UNFOLDED = 24
+#: What a terminal may act on, and what turns text around: C0 and C1 controls, marks of direction, line separators.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 #: A sheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -25,8 +33,11 @@ def show(frame: pd.DataFrame, shape: Format, *, tz: str | None = None, title: st
     """Prints `frame` on stdout."""
     if shape is Format.JSON:
         text = json.dumps([dict(r) for r in records(frame)], ensure_ascii=False, indent=1) + "\n"
+        text = _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     elif shape is Format.CSV:
         text = as_csv(frame)
+        if sys.stdout.isatty():
+            text = _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
     else:
         table(frame, tz=tz, title=title)
         return
@@ -67,32 +78,63 @@ def _values(column: pd.Series[Any]) -> list[Any]:
 
 def as_csv(frame: pd.DataFrame) -> str:
     """CSV with a header; unknown is empty, a list is joined by spaces."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    out = _Lines()
+    writer = csv.writer(out)  # with \r\n at the end it puts quotes around either of them
     writer.writerow(frame.columns)
     for row in records(frame):
         writer.writerow([_cell(v) for v in row.values()])
-    return out.getvalue()
+    return "".join(out.lines)
+
+
+class _Lines:
+    """A file for `csv.writer` that ends lines as Unix does."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line.removesuffix("\r\n") + "\n")
 
 
 def table(frame: pd.DataFrame, *, tz: str | None = None, title: str = "") -> None:
-    """A table for a terminal: durations in words, times in `tz`, names with their control characters made visible."""
+    """A table for a terminal: durations in words, times in `tz`, names with their control characters made visible.
+
+    Columns that do not fit are left out, the last first, and it is said how many.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 200)
+    width = shutil.get_terminal_size((WIDE, 50)).columns
+    console = Console(highlight=False, soft_wrap=False, width=width)
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, title=Text(title) if title else None)
-    shown = [n for n in frame.columns if not _blank(frame, n)]
+    told = [n for n in frame.columns if not _blank(frame, n)]
+    words = [{n: _word(n, value, tz) for n, value in row.items()} for row in records(frame[told])]
+    shown = _fitting(told, words, width)
     for name in shown:
         numeric = frame[name].dtype.kind in "if" or name.endswith("_s")
         drawn.add_column(Text(_heading(name)), justify="right" if numeric else "left", overflow="fold")
-    for row in records(frame[shown]):
-        drawn.add_row(*(Text(_word(name, value, tz)) for name, value in row.items()))
+    for row in words:
+        drawn.add_row(*(Text(row[name]) for name in shown))
     console.print(drawn)
+    if len(shown) < len(told):
+        more = ", ".join(_heading(name) for name in told if name not in shown)
+        console.print(Text(f"not shown for want of room: {more}. All of it: --format csv"))
     if not len(frame):
         console.print(Text("nothing in this window"))
+
+
+def _fitting(names: list[str], words: list[dict[str, str]], width: int) -> list[str]:
+    """The columns that fit into `width`, in their order: sentences fold, so they need less than they are long."""
+    found, used = names[:1], 0
+    for name in names:
+        longest = max((len(row[name]) for row in words), default=0)
+        least = min(longest, MOST_UNFOLDED) if name in FOLDING else longest
+        used += max(least, *(len(part) for part in _heading(name).split())) + 3
+        if name not in found and used <= width + 3:
+            found.append(name)
+    return found
 
 
 def _blank(frame: pd.DataFrame, name: str) -> bool:

@@ -25,15 +25,19 @@ def init(
     from qpanalytics.errors import UsageError
     from qpanalytics.settings import example
 
+    made = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            made = True
             file.write(example())
     except FileExistsError:
         raise UsageError(
             f"{spell.plain(str(path))} is there already; it was left as it is. Name another file"
         ) from None
     except OSError as error:
-        raise UsageError(f"{spell.plain(str(path))} cannot be written: {error.strerror or error}") from None
+        if made:
+            path.unlink(missing_ok=True)
+        raise UsageError(f"{spell.plain(str(path))} cannot be written: {error.strerror or error}. Name another file") from None
     typer.echo(f"{spell.plain(str(path))} written. Next: edit it, then: qpa import FILE, qpa doctor")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from qpanalytics.collect.intake import CONFIG, name_checks, restate
+from qpanalytics.errors import StoreBusy, StoreError
 from qpanalytics.ledger.build import build
 
 if TYPE_CHECKING:
@@ -24,8 +25,16 @@ def agree(store: Store, settings: Settings, *, now: datetime) -> None:
         known = con.execute("select value from store.settings where name = 'configuration'").fetchone()
     if (known or ("",))[0] == _state(settings):
         return
-    with store.write() as con:
-        apply(con, settings, now=now)
+    try:
+        with store.write() as con:
+            apply(con, settings, now=now)
+    except StoreBusy:
+        raise
+    except StoreError as error:
+        raise StoreError(
+            f"the checks of the configuration changed, so {store.name} has to follow, but: {error} "
+            "Make it writable, or ask a copy of it with --db."
+        ) from None
 
 
 def apply(con: duckdb.DuckDBPyConnection, settings: Settings, *, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -49,14 +50,28 @@ class Report:
         chosen = [_plain(words) for words in (*pick.tags, *pick.checks, *pick.sources)]
         store = _plain(self.history.store.path.stem)
         named = [store] if store not in ("qpa", "memory") else []
-        words = [window.period, first.isoformat(), *named, *filter(None, chosen)]
+        # windows of one's own may begin on one day and differ
+        last = ["to", window.until_at.astimezone(ZoneInfo(window.tz)).date().isoformat()] if window.period == "custom" else []
+        words = [window.period, first.isoformat(), *last, *named, *filter(None, chosen)]
         return "-".join(words)[:NAME_MOST] + ".html"
 
     def write(self, folder: str | Path = "reports") -> Path:
         """Writes the page into `folder` (made if need be) and returns its path; OSError where that fails."""
-        path = Path(folder) / self.name
+        return self._keep(Path(folder) / self.name, self.html)
+
+    def write_text(self, folder: str | Path = "reports") -> Path:
+        """Writes the text into `folder` as `write` does the page."""
+        return self._keep((Path(folder) / self.name).with_suffix(".txt"), self.text)
+
+    def _keep(self, path: Path, text: str) -> Path:
+        """Whole or not at all: a disk that fills up leaves the page that was there."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.html, encoding="utf-8", newline="\n")
+        beside = path.with_name(f".{path.name[:NAME_MOST]}.{os.getpid()}")
+        try:
+            beside.write_text(text, encoding="utf-8", newline="\n")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
         return path
 
     def __repr__(self) -> str:

@@ -54,7 +54,7 @@ def too_late() -> bool:
 def masked(text: str, secrets: Iterable[str]) -> str:
     """`text` without the secrets and without anything that looks like a uuid."""
     for secret in secrets:
-        text = text.replace(secret, "<key>") if secret else text
+        text = re.sub(re.escape(secret), "<key>", text, flags=re.IGNORECASE)  # as a host name it would be in lower case
     return _OPENS_DOORS.sub("<id>", text)
 
 

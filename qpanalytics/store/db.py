@@ -108,7 +108,9 @@ class Store:
                 head = file.read(12)
         except OSError as error:
             raise StoreError(f"{self.name} cannot be opened: {error.strerror or error}. Check the path.") from None
-        if head and head[8:12] != b"DUCK":
+        if not head:
+            raise StoreError(f"{self.name} is empty (0 bytes). Remove it, or name another store with --db.")
+        if head[8:12] != b"DUCK":
             raise StoreError(f"{self.name} is not a qpanalytics store (no DuckDB file). Name another with --db.")
 
     def _connect(self, *, read_only: bool, threads: int) -> duckdb.DuckDBPyConnection:
@@ -140,6 +142,8 @@ class Store:
 
     def _unopened(self, error: duckdb.Error, read_only: bool) -> StoreError:
         text = spell.plain(str(error))
+        if "No space left" in text or "space" in text.lower():
+            return StoreError(f"the disk of {self.name} is full; nothing was changed. Make room and try again.")
         if "different configuration" in text or "already attached" in text:
             return StoreError(f"{self.name} is open in this process with another DuckDB connection; close that first.")
         if isinstance(error, (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)) or (
@@ -185,12 +189,15 @@ class Store:
         """Turns what DuckDB says of a disk or a damaged block into one line; programming errors stay as they are."""
         try:
             yield
+        except (duckdb.InterruptException, RuntimeError) as error:
+            if "interrupted" not in str(error).lower():
+                raise
+            raise KeyboardInterrupt from None
+        except duckdb.TransactionException as error:
+            if "space" not in str(error).lower():
+                raise
+            raise self._unopened(error, read_only=False) from None
         except (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException) as error:
-            text = spell.plain(str(error))
-            if "No space left" in text or "space" in text.lower():
-                raise StoreError(
-                    f"the disk of {self.name} is full; nothing was changed. Make room and try again."
-                ) from None
             raise self._unopened(error, read_only=False) from None
         except duckdb.OutOfMemoryException as error:
             raise StoreError(

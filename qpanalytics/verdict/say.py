@@ -44,10 +44,13 @@ def _down(f: Finding, v: Voice) -> Said:
     within = streak_at is not None and datetime.fromisoformat(streak_at) < v.until
     if g["judged"] and within and (went := _went(g, v)):
         return check, f"{check} {went}; down since {since}.", _why_down(g, v)
+    missed = {
+        # a run that began in its window and succeeded for an earlier one is no outcome of its own, and yet none came
+        0: "a run that was due did not succeed",
+        1: f"the run of {_near(streak_at, f.since_at, v)} did not come",
+    }
     reasons = {
-        "missed": f"the run of {_near(streak_at, f.since_at, v)} did not come"
-        if g["streak"] == 1
-        else f"{g['streak']} runs in a row did not come",
+        "missed": missed.get(g["streak"], f"{g['streak']} runs in a row did not come"),
         "failed": "its last run failed" if g["streak"] <= 1 else f"its last {g['streak']} runs failed",
         "hung": f"the run that began {_at(g['open_since_at'], v)} has not ended",
     }

@@ -1,4 +1,4 @@
--- reads: checks, now_runs, runs, store.occurrences, ahead.  returns: one row per check: what it usually does, and what its runs
+-- reads: checks, now_runs, runs, vouched, store.occurrences, ahead.  returns: one row per check: what it usually does, and what its runs
 -- of the window show apart from any promise.
 with lately as (
     select
@@ -29,15 +29,16 @@ within as (
     from runs join checks using (check_id) group by check_id
 ),
 promised as (
-    -- stored runs, and those that are due since the last ping, which nobody stores
-    select check_id, count(*) as ever_n
+    -- stored runs, and those that are due since the last ping, which nobody stores; what nobody saw teaches nothing
+    select o.check_id, count(*) as ever_n
     from (
-        select check_id, expected_at, deadline_at from store.occurrences
+        select check_id, expected_at, window_start_at, deadline_at from store.occurrences
         union all
-        select check_id, expected_at, deadline_at from ahead
-    )
-    where deadline_at <= $as_of and expected_at < $until
-    group by check_id
+        select check_id, expected_at, window_start_at, deadline_at from ahead
+    ) o
+    asof join vouched v on v.check_id = o.check_id and o.window_start_at >= v.since_at
+    where o.deadline_at <= $as_of and o.expected_at < $until and o.deadline_at <= v.until_at
+    group by o.check_id
 )
 select
     check_id,
