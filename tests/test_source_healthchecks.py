@@ -867,8 +867,24 @@ def test_a_source_is_made_from_its_settings(ending: str) -> None:
         assert source.name == "prod"
 
 
+def test_the_time_for_an_answer_and_bodies_can_be_set() -> None:
+    fleet = Fleet()
+    fleet.ping(0, body=b"done")
+    with Server(fleet) as server:
+        table = SourceTable.model_validate(
+            {"name": "prod", "kind": "healthchecks", "url": server.url, "timeout": "0.3 s", "bodies": True}
+        )
+        source = from_settings(table, READ_WRITE, lambda: NOW)
+        OPEN.append(source)
+        assert one(source, source.checks()[0], {}).rows[0].body == "done"
+        server.fault("hang")
+        with pytest.raises(SourceError, match=r"took longer than 0\.3 s over the list of checks|sent nothing .* for 0\.3 s"):
+            source.checks()
+
+
 def test_without_an_address_it_is_the_hosted_service() -> None:
     source = from_settings(SourceTable(name="prod", kind="healthchecks"), READ_WRITE, lambda: NOW)
+    OPEN.append(source)
 
     assert source._http.where == "https://healthchecks.io/"
     with pytest.raises(ConfigError, match="url is not an address"):

@@ -23,6 +23,9 @@ app = typer.Typer(
 for module in (setup, bring, gather, lists, digest):
     module.register(app)
 
+#: Exit status after Ctrl-C, as shells have it.
+STOPPED = 130
+
 
 @app.callback(invoke_without_command=True)
 def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
@@ -39,12 +42,14 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
+        if status == STOPPED:  # typer turns an interrupt within a verb into its status, without a word
+            typer.echo("qpa: stopped", err=True)
     except QpaError as error:
         typer.echo(f"qpa: {' '.join(str(error).split())}", err=True)
         status = error.exit_status
     except KeyboardInterrupt:
         typer.echo("qpa: stopped", err=True)
-        status = 130
+        status = STOPPED
     except BrokenPipeError:
         # The reader (`| head`) has gone; leave quietly.
         _drop_stdout()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qpanalytics.errors import SourceError
 from qpanalytics.sources.base import Batch, Capabilities, Cursor, SeenCheck
 from qpanalytics.sources.healthchecks_replies import Flip, is_uuid, listed, place, to_batch, to_check, to_flips
-from qpanalytics.sources.http import Http, HttpError
+from qpanalytics.sources.http import READ_S, TOTAL_S, Http, HttpError
 from qpanalytics.spell import iso, plural, quoted
 
 if TYPE_CHECKING:
@@ -160,10 +160,15 @@ class Healthchecks:
 
 
 def from_settings(table: SourceTable, secret: str, clock: Callable[[], datetime]) -> Healthchecks:
-    """The source of a `[[source]]` table; `secret` is its resolved key. ConfigError for what cannot be one."""
+    """The source of a `[[source]]` table; `secret` is its resolved key. ConfigError for what cannot be one.
+
+    `timeout` is for a whole answer; without it 30 s of silence, or two minutes in all, are the end.
+    """
     url = re.sub(r"/api(/v\d+)?(/checks)?/*$", "/", table.url or HOSTED)  # as copied from the documentation
-    http = Http(url, source=table.name, clock=clock, headers={"X-Api-Key": secret})
-    return Healthchecks(http, name=table.name, bodies=bool(getattr(table, "bodies", False)))
+    total_s = table.timeout or TOTAL_S
+    read_s = READ_S if table.timeout is None else total_s
+    http = Http(url, source=table.name, clock=clock, headers={"X-Api-Key": secret}, read_s=read_s, total_s=total_s)
+    return Healthchecks(http, name=table.name, bodies=table.bodies)
 
 
 def _called(check: SeenCheck) -> str:

@@ -24,6 +24,7 @@ from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.sources.transport import Transport, exchange, masked, too_late
 from qpanalytics.spell import duration, number, quoted
 
+CONNECT_S, READ_S, TOTAL_S = 10.0, 30.0, 120.0
 MOST_BYTES = 64_000_000
 MOST_REDIRECTS = 5
 LONGEST_WAIT_S = 3_600.0
@@ -86,9 +87,9 @@ class Http:
         source: str,
         clock: Callable[[], datetime],
         headers: Mapping[str, str] | None = None,
-        connect_s: float = 10.0,
-        read_s: float = 30.0,
-        total_s: float = 120.0,
+        connect_s: float = CONNECT_S,
+        read_s: float = READ_S,
+        total_s: float = TOTAL_S,
         most_bytes: int = MOST_BYTES,
         connections: int = 8,
     ) -> None:
