@@ -229,6 +229,11 @@ class Fleet:
 # The server -----------------------------------------------------------------------------------------------------------
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # many threads may knock at once
+
+
 class Server:
     """Serves `answers` under `base` on a free port. Threads are its own and end with it.
 
@@ -246,8 +251,7 @@ class Server:
         self.closing = threading.Event()
         self._faults: list[tuple[str, str]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Listener(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property

@@ -44,7 +44,8 @@ def shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 def tmpfs(folder: Path, size: str) -> Iterator[Path]:
     """A small file system of its own in memory; skips where that cannot be had."""
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a tmpfs cannot be mounted here")
     try:
         yield folder

@@ -163,9 +163,16 @@ def test_threads_share_one_client() -> None:
     with Server() as server:
         http = client(server.url, READ_WRITE)
         with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda _: http.json("api/v3/checks/", what="checks"), range(64)))
+            answers = list(pool.map(lambda _: http.json("api/v3/checks/", what="checks"), range(400)))
 
     assert {len(answer.data["checks"]) for answer in answers} == {19}
+
+
+def test_a_server_that_hangs_up_after_each_reply_is_asked_on_a_new_connection() -> None:
+    with Line(reply()) as line:
+        http = client(line.url)
+        for _ in range(50):
+            assert http.json(PATH, what=WHAT).data == {"pings": []}
 
 
 # Clocks ---------------------------------------------------------------------------------------------------------------

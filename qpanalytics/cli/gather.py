@@ -113,7 +113,7 @@ def _say(looks: Sequence[Look], fed: Fed | None, held: str, state: State) -> Non
 
     for look in looks:
         if look.why:
-            typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(look.why)}", err=True)
+            typer.echo(f"qpa: {spell.plain(look.why)}", err=True)  # it names the source
         lost = f", {spell.plural(look.lost, 'ping')} lost before we looked" if look.lost else ""
         failed = f", {spell.plural(look.failed, 'check')} not read" if look.failed else ""
         asked = f"{spell.plural(look.pings, 'ping')} in {spell.plural(look.asked, 'reply', 'replies')}"

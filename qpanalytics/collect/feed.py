@@ -183,12 +183,18 @@ def watch(con: duckdb.DuckDBPyConnection, spans: Iterable[tuple[int, int, int]])
 
 
 def _replies(con: duckdb.DuckDBPyConnection, ids: dict[str, int], waiting: Sequence[Piece]) -> None:
-    """How many rows a reply held at most, which is what a source shows of a check; and what could not be read of it."""
+    """What replies say beside their rows: how many they hold at most, what could not be read, the source's own count.
+
+    The count stands beside the pings that were read after it, so that none is missed that is only on its way.
+    """
     for piece in waiting:
         if piece.kind == "pings" and piece.said["key"] in ids:
             con.execute(
-                "update store.shown set reply_rows = greatest(coalesce(reply_rows, 0), ?), why = ? where check_id = ?",
-                [piece.said["reply_rows"] or 0, piece.said["why"], ids[piece.said["key"]]],
+                """
+                update store.shown set reply_rows = greatest(coalesce(reply_rows, 0), ?), counted = ?, why = ?
+                where check_id = ?
+                """,
+                [piece.said["reply_rows"] or 0, piece.said["count"], piece.said["why"], ids[piece.said["key"]]],
             )
 
 

@@ -42,17 +42,18 @@ def still(look: str, source: str, at: datetime, spans: Mapping[str, tuple[dateti
     return Piece(look, source, "still", at, {"spans": [[k, micros(a), micros(b)] for k, (a, b) in spans.items()]})
 
 
-def pings(look: str, source: str, at: datetime, key: str, batch: Batch) -> Piece:
-    """The rows of one reply and what it vouches for."""
+def pings(look: str, source: str, at: datetime, check: SeenCheck, batch: Batch) -> Piece:
+    """The rows of one reply and what it vouches for; the list that led to it had counted `check.count` pings."""
     span = batch.vouches_for
     said: dict[str, Any] = {
-        "key": key,
+        "key": check.key,
+        "count": check.count,
         "span": None if span is None else [micros(span[0]), micros(span[1])],
         "reply_rows": batch.next_cursor.get("window"),
         "bad": batch.bad,
         "why": batch.why,
     }
-    return Piece(look, source, "pings", at, said, _packed(key, batch.rows) if batch.rows else None)
+    return Piece(look, source, "pings", at, said, _packed(check.key, batch.rows) if batch.rows else None)
 
 
 def end(look: str, source: str, at: datetime, kind: str, why: str) -> Piece:

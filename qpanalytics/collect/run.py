@@ -73,7 +73,7 @@ class Collector:
         found = Look(source.name)
         resting = self.state.resting(source.name)
         if resting is not None and resting[0] > at:
-            found.why = f"{resting[1]}; it is left alone until {spell.iso(resting[0])}"
+            found.why = f"{resting[1].rstrip('.')}; it is left alone until {spell.iso(resting[0])}"
             return found
         until = at + timedelta(seconds=self.patience_s)
         try:
@@ -110,7 +110,7 @@ class Collector:
                 asking.append(check)
         self.state.keep([pieces.still(look, source.name, at, quiet)])
         progress.more(len(asking))
-        waiting: dict[Future[list[Batch]], SeenCheck] = {}
+        waiting: dict[Future[tuple[list[Batch], SourceError | None]], SeenCheck] = {}
         kept: list[Piece] = []
         moved: list[tuple[str, str, Cursor]] = []
         in_a_row, kept_at = 0, self.clock()
@@ -126,24 +126,23 @@ class Collector:
                     for done in wait(waiting, return_when=FIRST_COMPLETED).done:
                         check = waiting.pop(done)
                         progress.done()
-                        try:
-                            batches = done.result()
-                        except SourceError as error:
-                            found.failed += 1
-                            in_a_row += 1
-                            if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
-                                raise
-                            found.why = found.why or str(error)
-                            continue
-                        in_a_row = 0
-                        found.asked += 1
+                        batches, error = done.result()
                         for batch in batches:
-                            kept.append(pieces.pings(look, source.name, at, check.key, batch))
+                            kept.append(pieces.pings(look, source.name, at, check, batch))
                             moved.append((source.name, check.key, batch.next_cursor))
                             found.pings += len(batch.rows)
                             found.lost += batch.lost
                             if batch.why:
                                 found.notes.append(f"{spell.plain(check.label or check.key[:6])}: {batch.why}")
+                        if error is None:
+                            in_a_row = 0
+                            found.asked += 1
+                            continue
+                        found.failed += 1
+                        in_a_row += 1
+                        found.why = found.why or str(error)
+                        if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
+                            raise error
                     if len(kept) >= MOST_PIECES or self.clock() > kept_at + SOON:
                         self.state.keep(kept, moved)
                         kept, moved, kept_at = [], [], self.clock()
@@ -153,8 +152,21 @@ class Collector:
                 if kept:
                     self.state.keep(kept, moved)
 
-    def _batches(self, source: Source, check: SeenCheck, cursor: Cursor, until: datetime) -> list[Batch]:
-        return self._tried(lambda: list(source.pings(check, cursor)), until)
+    def _batches(
+        self, source: Source, check: SeenCheck, cursor: Cursor, until: datetime
+    ) -> tuple[list[Batch], SourceError | None]:
+        """What a check's replies held, and what ended them early; another try goes on behind the batches that came."""
+        found: list[Batch] = []
+
+        def read() -> None:
+            for batch in source.pings(check, found[-1].next_cursor if found else cursor):
+                found.append(batch)
+
+        try:
+            self._tried(read, until)
+        except SourceError as error:
+            return found, error
+        return found, None
 
     def _tried(self, question: Callable[[], T], until: datetime) -> T:
         """The answer, after up to three tries where another can help and time is left for it."""

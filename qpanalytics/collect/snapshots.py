@@ -38,7 +38,7 @@ def apply(con: duckdb.DuckDBPyConnection, source: str, seen: Sequence[SeenCheck]
     promised = _promised(con, source)
     touched: set[int] = set()
     shown = {check.key: check for check in seen}
-    if any(before is not None and before >= micros(at) for _, _, before, _, _ in known.values()):
+    if any(before is not None and before > micros(at) for _, _, before, _, _ in known.values()):
         return touched
     for key, (check_id, name, before_us, paused, gone) in known.items():
         check = shown.get(key)
@@ -151,10 +151,11 @@ def _remember(
     con: duckdb.DuckDBPyConnection, known: dict[str, tuple[Any, ...]], seen: Sequence[SeenCheck], at: datetime
 ) -> None:
     listed = [(known[c.key][0], c) for c in seen if c.key in known]
-    before = dict(con.execute("select check_id, reply_rows from store.shown").fetchall())
+    rows = con.execute("select check_id, counted, reply_rows from store.shown").fetchall()
+    before = {check_id: (counted, reply_rows) for check_id, counted, reply_rows in rows}
     con.execute("delete from store.shown where check_id in (select unnest(?))", [[check_id for check_id, _ in listed]])
     if listed:
         con.executemany(
             "insert into store.shown values (?, ?, ?, ?, ?, false, ?)",
-            [(i, at, c.count, before.get(i), c.paused, c.why) for i, c in listed],
+            [(i, at, *before.get(i, (None, None)), c.paused, c.why) for i, c in listed],
         )

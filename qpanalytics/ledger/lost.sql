@@ -17,7 +17,7 @@ holes as (
     select s.check_id, s.counted - m.n, m.received_at, s.seen_at
     from store.shown s
     join (select check_id, max(n) as n, max(received_at) as received_at from numbered group by check_id) m using (check_id)
-    where s.reply_rows is not null and s.counted > m.n and s.seen_at <= $as_of
+    where s.counted > m.n and s.seen_at <= $as_of
 )
 select c.source, c.check_id,
     case when s.counted is null and not exists (from numbered n where n.check_id = c.check_id) then null

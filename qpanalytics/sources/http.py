@@ -91,7 +91,6 @@ class Http:
         read_s: float = READ_S,
         total_s: float = TOTAL_S,
         most_bytes: int = MOST_BYTES,
-        connections: int = 8,
     ) -> None:
         headers = dict(headers or {})
         self._source = quoted(source)[1:-1]
@@ -102,9 +101,9 @@ class Http:
         self._secrets = tuple(headers.values())
         self._connect_s, self._read_s, self._total_s, self._most_bytes = connect_s, read_s, total_s, most_bytes
         self._client = httpx.Client(
-            transport=Transport(connections=connections),
+            transport=Transport(),
             headers={"User-Agent": "qpanalytics", "Accept-Encoding": "gzip", **headers},
-            timeout=httpx.Timeout(read_s, connect=connect_s, pool=total_s),
+            timeout=httpx.Timeout(read_s, connect=connect_s),
             trust_env=False,
         )
 

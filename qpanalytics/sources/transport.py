@@ -10,7 +10,8 @@ import logging
 import re
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -109,46 +110,72 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, parts: Any) -> None:
+    def __init__(self, parts: Any, done: Callable[[], None]) -> None:
         self._parts = parts
+        self._done: Callable[[], None] | None = done
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._parts
 
     def close(self) -> None:
-        self._parts.close()
+        done, self._done = self._done, None
+        if done is not None:
+            try:
+                self._parts.close()
+            finally:
+                done()
 
 
 class Transport(httpx.BaseTransport):
-    """httpx's own transport, but over connections that keep the deadline; failures are httpcore's exceptions."""
+    """GET requests of several threads, over connections that keep the deadline. What fails is an exception of httpcore.
 
-    def __init__(self, *, connections: int) -> None:
+    A pool that threads share closes, now and then, a connection on which another thread has just begun to ask (it takes
+    the first bytes of the reply for the server hanging up): 1 of 500 requests of 16 threads. So each exchange has a pool
+    for itself while it lasts, and leaves it, with its open connection, to the next.
+    """
+
+    def __init__(self) -> None:
         # The machine's authorities beside certifi's: companies add their own there, and SSL_CERT_FILE names more.
-        context = ssl.create_default_context()
-        context.load_verify_locations(cadata=_certifi())
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=15.0,
-            network_backend=_Backend(),
-        )
+        self._context = ssl.create_default_context()
+        self._context.load_verify_locations(cadata=_certifi())
+        self._free: deque[httpcore.ConnectionPool] = deque()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        reply = self._pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
+        asked = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
         )
-        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply.stream), extensions=reply.extensions)
+        while True:
+            try:
+                pool, fresh = self._free.pop(), False  # the one used last: its connection is the least likely to be stale
+            except IndexError:
+                pool, fresh = self._pool(), True
+            try:
+                reply = pool.handle_request(asked)
+                break
+            except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
+                pool.close()
+                if fresh:
+                    raise
+                # The server hung up on an idle connection just now; what only reads may be asked again.
+            except BaseException:
+                pool.close()
+                raise
+        body = _Body(reply.stream, lambda: self._free.append(pool))
+        return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=reply.extensions)
+
+    def _pool(self) -> httpcore.ConnectionPool:
+        return httpcore.ConnectionPool(
+            ssl_context=self._context, max_connections=2, keepalive_expiry=15.0, network_backend=_Backend()
+        )
 
     def close(self) -> None:
-        self._pool.close()
+        while self._free:
+            self._free.pop().close()
 
 
 def _certifi() -> str:
