@@ -105,7 +105,9 @@ class Collector:
         for check in seen:
             cursor = cursors.get(check.key, {})
             if check.count is not None and cursor.get("n") == check.count and cursor.get("at"):
-                quiet[check.key] = (datetime.fromisoformat(str(cursor["at"])), at)
+                # by the server's clock, where that is known to be behind ours
+                behind_s = min(float(cursor.get("offset_s") or 0.0), 0.0)
+                quiet[check.key] = (datetime.fromisoformat(str(cursor["at"])), at + timedelta(seconds=behind_s))
             else:
                 asking.append(check)
         self.state.keep([pieces.still(look, source.name, at, quiet)])
