@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from healthchecks_server import READ_WRITE, Server
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -51,6 +52,44 @@ def test_the_configuration_is_read(folder: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert ",1200.0," in done.stdout and ",critical," in done.stdout
+
+
+def test_from_an_api_key_to_a_weekly_report(tmp_path: Path) -> None:
+    (text,) = blocks("sh")
+    assert len(text.strip().splitlines()) == 5
+    with Server() as server:
+        server.poll(3)
+        script = (
+            text.replace("=...", f"={READ_WRITE}")
+            .replace('kind = "healthchecks"', f'url = "{server.url}"\\nkind = "healthchecks"')
+            .replace("qpa c", f"{sys.executable} -m qpanalytics c")
+            .replace("qpa d", f"{sys.executable} -m qpanalytics d")
+            .replace("qpa r", f"{sys.executable} -m qpanalytics r")
+        )
+        done = subprocess.run(
+            ["bash", "-euc", script], cwd=tmp_path, env=ENV, capture_output=True, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "3,760 pings in 20 replies" in done.stdout and "collect every" in done.stdout
+    assert READ_WRITE not in done.stdout + done.stderr
+    (page,) = (tmp_path / "reports").iterdir()
+    assert "db-backup" in page.read_text(encoding="utf-8") and READ_WRITE not in page.read_text(encoding="utf-8")
+
+
+def test_timer_and_crontab_mean_every_five_minutes() -> None:
+    from datetime import UTC, datetime, timedelta
+    from itertools import islice, pairwise
+
+    from cronsim import CronSim
+    from oncalendar import OnCalendar
+
+    (crontab,) = blocks("crontab")
+    timer = "\n".join(blocks("ini"))
+    start = datetime(2026, 11, 24, 12, 1, tzinfo=UTC)
+    calendar = re.search(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
+    assert calendar is not None
+    for ticks in (CronSim(" ".join(crontab.split()[:5]), start), OnCalendar(calendar[1], start)):
+        assert {b - a for a, b in pairwise(islice(ticks, 20))} == {timedelta(minutes=5)}
 
 
 def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
