@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from qpanalytics import spell
 from qpanalytics.cli.options import Asked
+from qpanalytics.cli.seen import Seen
 from qpanalytics.errors import QpaError
 from qpanalytics.instants import TICK, instant
 
@@ -25,14 +25,6 @@ LITTLE_ROOM = 200 * 2**20
 CLOCKS_DIFFER = timedelta(minutes=2)
 #: A file that ended so long ago says nothing of the present.
 STALE = timedelta(days=2)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One line of the examination."""
-
-    grade: Literal["ok", "note", "bad"]
-    said: str
 
 
 def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
@@ -52,6 +44,11 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
             yield from _data(store, settings, clock)
     except QpaError as error:
         yield Seen("bad", f"store: {error}")
+        return
+    if any(table.kind != "files" for table in settings.source):
+        from qpanalytics.cli.examine_sources import sources
+
+        yield from sources(settings, asked.folder, store, clock)
 
 
 def _clock(clock: datetime) -> Iterator[Seen]:
@@ -110,7 +107,6 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
     )
     yield from _promises(history)
     yield from _maintenance(history, settings)
-    yield from _pace(history, settings)
 
 
 def _maintenance(history: History, settings: Settings) -> Iterator[Seen]:
@@ -120,38 +116,6 @@ def _maintenance(history: History, settings: Settings) -> Iterator[Seen]:
         if not any(maintenance.covers(check, tags) for check, tags in checks):
             meant = spell.plain(", ".join((*maintenance.checks, *maintenance.tags)))
             yield Seen("note", f"configuration: maintenance[{number}] is for {meant}, which no check is; see: qpa checks")
-
-
-def _pace(history: History, settings: Settings) -> Iterator[Seen]:
-    """Whether live sources are looked at often enough, before it costs a ping."""
-    from qpanalytics.analysis.pace import pace
-
-    planned = {table.name: table.every for table in settings.source}
-    for name, rows in pace(history).groupby("source", sort=True):
-        fastest = rows.iloc[0]
-        need_s = float(fastest["fills_s"])
-        looked = [float(s) for s in (fastest["every_s"], planned.get(str(name))) if s is not None and s == s]
-        every_s = max(looked, default=None)
-        check = spell.plain(str(fastest["check"]))
-        shown = f"the source shows its last {spell.number(int(fastest['reply_rows']))} pings"
-        if every_s is not None and every_s > need_s:
-            grade: Literal["ok", "note", "bad"] = "bad"
-            now = f"; it is looked at every {spell.duration(every_s)}"
-        elif every_s is not None and every_s > need_s / 2:
-            grade, now = "note", f"; it is looked at every {spell.duration(every_s)}, which leaves little room"
-        else:
-            grade, now = "ok", ""
-        yield Seen(
-            grade,
-            f"source {spell.plain(str(name))}: collect every {spell.duration(_floor(need_s))} or faster, or {check} loses "
-            f"pings ({shown}){now}",
-        )
-
-
-def _floor(seconds: float) -> float:
-    """Rounded down to what people set a timer to."""
-    step = 1 if seconds < 120 else 60 if seconds < 7200 else 3600 if seconds < 2 * 86400 else 86400
-    return max(seconds // step * step, 1.0)
 
 
 def _promises(history: History) -> Iterator[Seen]:

@@ -38,20 +38,18 @@ def collect(
     """Look at every live source once, and take what it shows into the store."""
     from qpanalytics.cli.progress import progress
     from qpanalytics.collect.run import Collector, agree_on_cursors
-    from qpanalytics.errors import ConfigError, StoreBusy
-    from qpanalytics.sources import open_source
+    from qpanalytics.errors import StoreBusy
+    from qpanalytics.sources import open_configured
     from qpanalytics.store.state import State
 
-    settings = Asked(db=db, config=config).settings()
+    asked = Asked(db=db, config=config)
+    settings = asked.settings()
     tables = _wanted(settings, source or [])
     store = _store(settings, db)
     with ExitStack() as open_:
         sources = []
         for table in tables:
-            if table.api_key is None:
-                raise ConfigError(f'source "{table.name}": it has no api_key; add api_key = "env:NAME" and set NAME')
-            secret = table.api_key.resolve(os.environ, store.path.parent if config is None else config.parent)
-            opened = open_source(table, secret, now)
+            opened = open_configured(table, os.environ, asked.folder, now)
             open_.callback(opened.close)
             sources.append(opened)
         state = open_.enter_context(State.beside(store.path))

@@ -50,6 +50,11 @@ class Asked:
     source: list[str] | None = None
     tz: str | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the configuration are meant from."""
+        return Path() if self.config is None else self.config.parent
+
     def settings(self) -> Settings:
         """The configuration; defaults where there is none."""
         from qpanalytics import settings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from qpanalytics import spell
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 KINDS = {
     "healthchecks": "qpanalytics.sources.healthchecks",
 }
+
+
+def open_configured(
+    table: SourceTable, environ: Mapping[str, str], folder: Path, clock: Callable[[], datetime]
+) -> Source:
+    """The source of a `[[source]]` with its secret, which is taken from the environment or a file in `folder`."""
+    if table.api_key is None:
+        raise ConfigError(f'source {spell.quoted(table.name)}: it has no api_key; add api_key = "env:NAME" and set NAME')
+    return open_source(table, table.api_key.resolve(environ, folder), clock)
 
 
 def open_source(table: SourceTable, secret: str, clock: Callable[[], datetime]) -> Source:

@@ -71,7 +71,12 @@ class State:
     @classmethod
     def beside(cls, store: Path) -> State:
         """The state that belongs to a store: `qpa.duckdb` has `qpa.duckdb-state`."""
-        return cls(store.with_name(store.name + "-state"))
+        return cls(cls.path_beside(store))
+
+    @staticmethod
+    def path_beside(store: Path) -> Path:
+        """Where the state of a store lies."""
+        return store.with_name(store.name + "-state")
 
     @property
     def name(self) -> str:
