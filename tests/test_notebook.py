@@ -2,28 +2,141 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import json
+import math
 import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_a_notebook_runs_and_is_stored_without_outputs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    book = nbformat.read(path, as_version=4)
-    assert all(not cell.outputs and cell.execution_count is None for cell in book.cells if cell.cell_type == "code")
+def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the cells of a notebook show when it is run somewhere else than in the project."""
+    book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
     shown = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
-    assert not [out for out in shown if out.output_type == "error"]
-    pages = [out.data["text/html"] for out in shown if "data" in out and "text/html" in out.data]
-    assert len(pages) >= 6
-    assert any("ranking" in page for page in pages)
-    assert not any("<script" in page for page in pages)
-    words = " ".join(str(out.data.get("text/plain", "")) for out in shown if "data" in out)
+    assert {out.output_type for out in shown} <= {"execute_result", "display_data"}, "a notebook warns of nothing"
+    assert not any("<script" in page for page in pages(shown))
+    return shown
+
+
+def pages(shown: list[Any]) -> list[str]:
+    return [out.data["text/html"] for out in shown if "text/html" in out.data]
+
+
+def texts(shown: list[Any]) -> list[str]:
+    return [str(out.data.get("text/plain", "")) for out in shown]
+
+
+def tables(shown: list[Any], *columns: str) -> list[list[list[str]]]:
+    """The rows of each table with just these columns, without their index."""
+    found = [lines for text in texts(shown) if (lines := text.splitlines()) and lines[0].split() == list(columns)]
+    return [[line.split()[1:] for line in lines[1:]] for lines in found]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_is_stored_without_outputs_and_without_the_machine_it_was_written_on(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    assert all(not cell.outputs and cell.execution_count is None for cell in book.cells if cell.cell_type == "code")
+    assert all(not cell.metadata for cell in book.cells)
+    assert set(book.metadata) == {"kernelspec", "language_info"}
+    assert book.metadata.language_info == {"name": "python"}
+    assert "/home/" not in json.dumps(book) and "/tmp/" not in json.dumps(book)
+
+
+def test_the_first_look_shows_a_late_run_a_missed_one_and_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("01_first_look.ipynb", tmp_path, monkeypatch)
+    assert len(pages(shown)) >= 6
+    assert any("ranking" in page for page in pages(shown))
+    words = " ".join(texts(shown))
     # the run after the clocks went back is 5 minutes late, and the one of the 22nd never came
     assert "300.0" in words and "missed" in words
+
+
+def successes(folder: str, check: str) -> list[datetime]:
+    """When a check succeeded, by its ping file alone."""
+    with gzip.open(ROOT / "data" / folder / "pings.csv.gz", "rt", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["check"] == check and row["kind"] == "success"]
+    return sorted(datetime.fromisoformat(row["received_at"]) for row in rows)
+
+
+def lateness(ticks: list[datetime], pings: list[datetime], early: timedelta = timedelta(0)) -> list[float]:
+    """The slow way: the first success from each tick to the next, else infinity; the last tick only ends a window."""
+    return [
+        next(((ping - tick).total_seconds() for ping in pings if tick - early <= ping < after - early), math.inf)
+        for tick, after in pairwise(ticks)
+    ]
+
+
+def ticks(first: date, last: date, at: time, tz: str, weekdays: range = range(7)) -> Iterator[datetime]:
+    """One instant a day from `first` to `last`, as the clocks of the zone show it."""
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        if day.weekday() in weekdays:
+            yield datetime.combine(day, at, ZoneInfo(tz)).astimezone(UTC)
+
+
+def by_then(late: list[float], *minutes: int) -> list[list[str]]:
+    """grace_min, n, arrived, later, never: the first columns of the notebook's table."""
+    arrived = [sum(s <= 60 * m for s in late) for m in minutes]
+    never = sum(s == math.inf for s in late)
+    return [[str(x) for x in (m, len(late), k, len(late) - k - never, never)] for m, k in zip(minutes, arrived, strict=True)]
+
+
+def test_the_notebook_on_lateness_shows_what_the_ping_files_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Promised since 10 Sep 13:11 UTC, just after that day's run was due; as of 24 Nov 06:30 that day's is not due yet.
+    morning = ticks(date(2026, 9, 11), date(2026, 11, 24), time(9), "America/New_York", range(5))
+    report = lateness(list(morning), successes("recorded-project", "ny-report"), early=timedelta(seconds=10))
+    # The 90 days before 17 Aug 07:00 UTC: from noon of 19 May to the night of that day, whose window noon ends.
+    pings = successes("histories/gha-three-workflows", "rss")
+    pings = [ping for ping in pings if ping <= datetime(2026, 8, 17, 7, tzinfo=UTC)]
+    days = (date(2026, 5, 19), date(2026, 8, 17))
+    twice = sorted([*ticks(*days, time(0, 7), "UTC"), *ticks(*days, time(12, 7), "UTC")])[1:]
+    rss = lateness(twice, pings)
+    noon, night = rss[0::2], rss[1::2]
+    # Promised since 10 Sep 00:30:04 UTC, just after that night's run was due; the last is that of 24 Nov.
+    backup = lateness(
+        list(ticks(date(2026, 9, 11), date(2026, 11, 25), time(2, 30), "Europe/Berlin")),
+        successes("recorded-project", "db-backup"),
+    )
+
+    shown = executed("02_lateness.ipynb", tmp_path, monkeypatch)
+
+    assert not any(str(tmp_path) in text or "/tmp/" in text for text in texts(shown) + pages(shown))
+    of_report, of_rss = tables(shown, "grace_min", "n", "arrived", "later", "never", "share", "share_lo", "share_hi")
+    assert [row[:5] for row in of_report] == by_then(report, 5, 15, 60)
+    assert [row[:5] for row in of_rss] == by_then(rss, 5, 15, 60, 300)
+    # 47 of 52 by Wilson's formula: (47 + 1.921) / (52 + 3.841) = 0.876, and 0.082 to either side
+    assert of_report[1][5:] == ["0.90", "0.79", "0.96"]
+    (picture,) = [page for page in pages(shown) if "<svg" in page]
+    assert "38 of 52 runs within 5 min, 47 of 52 runs within 15 min, 49 of 52 runs within 60 min" in picture
+
+    (hours,) = tables(shown, "check", "hour", "n", "p50_s", "p50_lo_s", "p50_hi_s", "p90_s")
+    assert [row[:3] for row in hours] == [["rss", "0", str(len(night))], ["rss", "12", str(len(noon))]]
+    assert [float(row[3]) for row in hours] == [pytest.approx(median(part), abs=0.5) for part in (night, noon)]
+    (weekdays,) = tables(shown, "check", "weekday", "n", "p50_s", "p50_lo_s", "p50_hi_s", "p90_s")
+    assert [int(row[1]) for row in weekdays] == [1, 2, 3, 4, 5, 6, 7]
+    saturday = [s for s, (tick, _) in zip(rss, pairwise(twice), strict=True) if tick.isoweekday() == 6]
+    assert int(weekdays[5][2]) == len(saturday)
+    assert float(weekdays[5][3]) == pytest.approx(median(saturday), abs=0.5)
+
+    came = [s for s in backup if s < math.inf]
+    (nights,) = [text for text in texts(shown) if text.split()[:3] == ["nights", "p50_s", "p95_s"]]
+    assert f"only successful nights      {len(came)}  {median(came):.0f}.0" in nights
+    assert f"qpa.lateness                {len(backup)}  {median(backup):.0f}.0     NaN" in nights
+    assert (len(came), len(backup)) == (70, 75)
