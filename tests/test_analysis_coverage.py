@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from relations import Relations, at, check, span
 
-from qpanalytics.analysis.coverage import COLUMNS, GAP_COLUMNS, coverage, gaps
+from qpanalytics.analysis.coverage import COLUMNS, GAP_COLUMNS, SOURCE_COLUMNS, coverage, gaps
 from qpanalytics.analysis.durations import durations
 from qpanalytics.analysis.success import success
+from qpanalytics.errors import UsageError
 
 
 def utc(text: str) -> pd.Timestamp:
@@ -103,6 +105,27 @@ def test_what_a_source_numbers_can_be_missed_and_counted() -> None:
         "filed": "this source does not number its pings",
         "whole": "",
     }
+
+
+def test_a_source_is_summed_over_its_checks() -> None:
+    h = Relations(
+        checks=[check("a", source="prod"), check("b", source="prod"), check("f", source="jobs")],
+        vouched=[span("a", "2026-11-16", "2026-11-23"), span("f", "2026-11-16", "2026-11-23")],
+        lost=[
+            {"check_name": "a", "source": "prod", "lost": 3},
+            {"check_name": "b", "source": "prod", "lost": 4},
+            {"check_name": "f", "source": "jobs", "lost": None},
+        ],
+    )
+
+    frame = coverage(h, by="source").set_index("source")
+
+    assert list(frame.columns) == list(SOURCE_COLUMNS)[1:]
+    assert frame.coverage.to_dict() == {"jobs": 1.0, "prod": 0.5}
+    assert frame.lost["prod"] == 7 and frame.lost.isna()["jobs"]
+    assert frame.why["prod"] == "1 of 2 checks not seen whole; 7 pings lost: deleted at the source before we looked"
+    with pytest.raises(UsageError, match="by check or source"):
+        coverage(h, by="hour")
 
 
 def test_the_columns_are_the_declared_ones() -> None:

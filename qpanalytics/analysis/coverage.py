@@ -7,6 +7,7 @@ import pandas as pd
 from qpanalytics.analysis import reading
 from qpanalytics.analysis.reading import Reading, Row
 from qpanalytics.analysis.success import coverage as share
+from qpanalytics.errors import UsageError
 from qpanalytics.words import Columns
 
 COLUMNS = Columns(
@@ -28,8 +29,17 @@ GAP_COLUMNS = Columns(
 )
 
 
-def coverage(history: Reading) -> pd.DataFrame:
-    """How much of the window was observed, per check.
+SOURCE_COLUMNS = Columns(
+    source="name of the source",
+    checks="its checks that were there in the window",
+    coverage="share of their windows that is vouched for, 0 to 1, a check with a longer one weighing more; NaN with why",
+    lost="pings that it numbered and that never reached us; NULL where it numbers nothing",
+    why="how many checks were not seen whole, and the reason for each NaN or NULL, else empty",
+)
+
+
+def coverage(history: Reading, *, by: str = "check") -> pd.DataFrame:
+    """How much of the window was observed, per check, or with `by="source"` over the checks of each source.
 
     One row per check, by name. Time is covered where a file or a fetch vouches for it: every ping of it would be
     there. What is not covered counts neither for nor against a check: its expected runs are `unknown`, and a rate over
@@ -37,12 +47,16 @@ def coverage(history: Reading) -> pd.DataFrame:
     ping), so a new one does not look unobserved. `lost` counts gaps in the source's own numbering, between pings that
     we saw or that it counted; files number nothing, and then a hole that nobody fetched is the only one to be known.
     """
+    if by not in ("check", "source"):
+        raise UsageError(f'coverage is by check or source, not by "{by}"')
     with history.session():
         table = history.sql("coverage")
         holes = history.sql("gaps")
     rows: list[Row] = table.select(
         ["check_id", "check_name", "source", "absent", "window_us", "vouched_us", "lost"]
     ).to_pylist()
+    if by == "source":
+        return _by_source(rows)
     unseen: dict[int, list[str]] = {}
     for gap in holes.select(["check_id", "why"]).to_pylist():
         unseen.setdefault(gap["check_id"], []).append(gap["why"])
@@ -56,6 +70,41 @@ def coverage(history: Reading) -> pd.DataFrame:
             "coverage": share(rows),
             "lost": reading.known_counts(row["lost"] for row in rows),
             "why": reading.texts(_why(row, unseen.get(row["check_id"], [])) for row in rows),
+        },
+    )
+
+
+def _by_source(rows: list[Row]) -> pd.DataFrame:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["source"], []).append(row)
+    summed = [
+        {
+            "source": source,
+            "checks": sum(not row["absent"] for row in members),
+            "window_us": reading.total(members, "window_us"),
+            "vouched_us": reading.total(members, "vouched_us"),
+            "lost": reading.total(members, "lost"),
+            "partly": sum(row["vouched_us"] < row["window_us"] for row in members),
+        }
+        for source, members in sorted(groups.items())
+    ]
+    return reading.frame(
+        SOURCE_COLUMNS,
+        {
+            "source": reading.texts(row["source"] for row in summed),
+            "checks": reading.counts(row["checks"] for row in summed),
+            "coverage": share(summed),
+            "lost": reading.known_counts(row["lost"] for row in summed),
+            "why": reading.texts(
+                reading.joined(
+                    "" if row["checks"] else "none of its checks was there in this window",
+                    f"{row['partly']} of {row['checks']} checks not seen whole" if row["partly"] else "",
+                    f"{row['lost']} pings lost: deleted at the source before we looked" if row["lost"] else "",
+                    "this source does not number its pings" if row["lost"] is None else "",
+                )
+                for row in summed
+            ),
         },
     )
 

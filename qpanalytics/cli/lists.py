@@ -48,9 +48,9 @@ def register(app: typer.Typer) -> None:
     for name, help_text in (
         ("runs", "Each execution, from its pings."),
         ("occurrences", "Each expected run, and what became of it."),
-        ("coverage", "What could be seen of each check, and what could not."),
     ):
         app.command(name, help=help_text)(_frame_verb(name))
+    app.command("coverage")(coverage)
     app.command("success")(success)
     for name, help_text in (
         (
@@ -85,6 +85,20 @@ def _list(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns that a terminal has room for, as monitors list them; the source where there are several."""
     several = frame["source"].nunique() > 1
     return frame[[name for name in CHECK_COLUMNS if name != "source" or several]]
+
+
+def coverage(
+    by: Annotated[str, typer.Option("--by", help="check or source.")] = "check",
+    stretches: Annotated[bool, typer.Option("--gaps", help="Each stretch that nobody observed, by check.")] = False,
+    db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None, check: Check = None,
+    tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """What could be seen of each check, and what could not."""
+    from qpanalytics.analysis.coverage import coverage as figures
+    from qpanalytics.analysis.coverage import gaps
+
+    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    _print(gaps(history) if stretches else figures(history, by=by), shape, tz)
 
 
 def success(
