@@ -101,7 +101,7 @@ def test_what_a_source_numbers_can_be_missed_and_counted() -> None:
     assert (frame.lost["counted"], frame.lost["whole"]) == (3, 0)
     assert frame.lost.isna()["filed"]
     assert frame.why.to_dict() == {
-        "counted": "3 pings lost: deleted at the source before we looked",
+        "counted": "3 pings lost: counted by the source, never shown to us",
         "filed": "this source does not number its pings",
         "whole": "",
     }
@@ -123,7 +123,7 @@ def test_a_source_is_summed_over_its_checks() -> None:
     assert list(frame.columns) == list(SOURCE_COLUMNS)[1:]
     assert frame.coverage.to_dict() == {"jobs": 1.0, "prod": 0.5}
     assert frame.lost["prod"] == 7 and frame.lost.isna()["jobs"]
-    assert frame.why["prod"] == "1 of 2 checks not seen whole; 7 pings lost: deleted at the source before we looked"
+    assert frame.why["prod"] == "1 of 2 checks not seen whole; 7 pings lost: counted by the source, never shown to us"
     with pytest.raises(UsageError, match="by check or source"):
         coverage(h, by="hour")
 

@@ -129,6 +129,48 @@ def test_what_the_window_dropped_between_two_looks_is_counted_exactly(world: Wor
     assert set(world.numbers().values()) == {1}
 
 
+@pytest.mark.parametrize("how", ["never pinged", "cleared"])
+def test_what_was_dropped_before_the_first_ping_that_we_saw_counts_from_the_first_look(world: World, how: str) -> None:
+    fleet = Fleet(checks=1, pings=0 if how == "never pinged" else 50)
+    fleet.clear(0)
+    with Server(fleet) as server:
+        world.collect(server)
+        fleet.ping(0, times=350)
+        look, _ = world.collect(server)
+    # 50 + 350 ends at a multiple of 100, where the server prunes; 350 alone leaves 50 more until the next, unshown
+    assert look.lost == 250 and world.lost() == {"job-0": 250}
+
+
+def test_a_ping_dated_after_the_look_is_not_lost(world: World) -> None:
+    world.now = START + timedelta(minutes=4)
+    with Server(Fleet(checks=2, pings=10)) as server:  # five of them are dated later than now
+        world.collect(server)
+        world.collect(server)
+    assert world.lost() == {}
+
+
+def test_a_check_that_is_listed_twice_is_one(world: World) -> None:
+    fleet = Fleet(checks=1, pings=10)
+    fleet.jobs.append(fleet.jobs[0])
+    with Server(fleet) as server:
+        world.collect(server)
+        fleet.ping(0, times=140)
+        look, _ = world.collect(server)
+    assert look.checks == 1 and world.lost() == {"job-0": 40} and len(world.history().checks) == 1
+
+
+def test_between_the_neighbours_of_a_hole_nothing_is_missed_only_unknown(world: World) -> None:
+    # the clock of the second look is hours before the pings that it shows: numbers prove the loss, not times
+    fleet = Fleet(checks=1, pings=100, period_s=3600)
+    fleet.jobs[0].extra.update(schedule="0 * * * *", tz="UTC")
+    with Server(fleet) as server:
+        world.collect(server)
+        fleet.ping(0, times=400)
+        world.collect(server)
+    outcomes = Counter(world.history().occurrences["outcome"])
+    assert outcomes["missed"] == 0 and outcomes["unknown"] >= 300, outcomes
+
+
 def test_time_in_which_pings_were_lost_is_not_vouched_for(world: World) -> None:
     fleet = Fleet(checks=1, pings=50, period_s=3600)
     world.now = START + timedelta(hours=50)

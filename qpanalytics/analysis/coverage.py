@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from qpanalytics import spell
 from qpanalytics.analysis import reading
 from qpanalytics.analysis.reading import Reading, Row
 from qpanalytics.analysis.success import coverage as share
@@ -74,6 +75,10 @@ def coverage(history: Reading, *, by: str = "check") -> pd.DataFrame:
     )
 
 
+def _lost(row: Row) -> str:
+    return f"{spell.plural(row['lost'], 'ping')} lost: counted by the source, never shown to us" if row["lost"] else ""
+
+
 def _by_source(rows: list[Row]) -> pd.DataFrame:
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -100,7 +105,7 @@ def _by_source(rows: list[Row]) -> pd.DataFrame:
                 reading.joined(
                     "" if row["checks"] else "none of its checks was there in this window",
                     f"{row['partly']} of {row['checks']} checks not seen whole" if row["partly"] else "",
-                    f"{row['lost']} pings lost: deleted at the source before we looked" if row["lost"] else "",
+                    _lost(row),
                     "this source does not number its pings" if row["lost"] is None else "",
                 )
                 for row in summed
@@ -128,6 +133,6 @@ def _why(row: Row, unseen: list[str]) -> str:
     return reading.joined(
         row["absent"],
         f"not seen: {', '.join(dict.fromkeys(unseen))}" if unseen else "",
-        f"{row['lost']} pings lost: deleted at the source before we looked" if row["lost"] else "",
+        _lost(row),
         "this source does not number its pings" if row["lost"] is None else "",
     )

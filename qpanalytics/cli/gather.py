@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: How long a collector waits for a store that another program holds, seconds; what it saw is safe meanwhile.
 STORE_PATIENCE_S = 5.0
+#: And before the looks, where the store is only asked what it has.
+GLANCE_PATIENCE_S = 0.2
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +54,8 @@ def collect(
             opened = open_configured(table, os.environ, asked.folder, now)
             open_.callback(opened.close)
             sources.append(opened)
+        with suppress(StoreBusy):
+            _known(store)
         state = open_.enter_context(State.beside(store.path))
         with suppress(StoreBusy):  # then it is there, and a later look will see
             agree_on_cursors(state, _fed(store, state))
@@ -84,12 +88,22 @@ def _store(settings: Settings, db: object) -> Store:
     return Store(db if isinstance(db, Path) else settings.store.path, patience_s=STORE_PATIENCE_S)
 
 
+def _known(store: Store) -> None:
+    """Refuses what is no store before anything is made beside it."""
+    from qpanalytics.store.db import Store
+
+    if store.exists():
+        with Store(store.path, patience_s=GLANCE_PATIENCE_S).read():
+            pass
+
+
 def _fed(store: Store, state: State) -> int | None:
     from qpanalytics.collect.feed import fed_up_to
+    from qpanalytics.store.db import Store
 
     if not store.exists():
         return None
-    with store.read() as con:
+    with Store(store.path, patience_s=GLANCE_PATIENCE_S).read() as con:
         return fed_up_to(con, state.identity)
 
 
@@ -97,13 +111,15 @@ def _feed(store: Store, state: State) -> tuple[Fed | None, str]:
     """What went into the store, or who holds it."""
     from qpanalytics.cli.progress import progress
     from qpanalytics.collect.feed import feed
-    from qpanalytics.errors import StoreBusy
+    from qpanalytics.errors import StoreBusy, StoreError
 
     try:
         with progress("deriving the ledger") as step:
             return feed(store, state, progress=step), ""
     except StoreBusy as busy:
         return None, str(busy)
+    except StoreError as error:
+        raise StoreError(f"{error} What was seen is safe in {state.name}, and goes in with the next qpa collect.") from None
 
 
 def _say(looks: Sequence[Look], fed: Fed | None, held: str, state: State) -> None:
@@ -113,9 +129,11 @@ def _say(looks: Sequence[Look], fed: Fed | None, held: str, state: State) -> Non
         if look.why:
             typer.echo(f"qpa: {spell.plain(look.why)}", err=True)  # it names the source
         lost = f", {spell.plural(look.lost, 'ping')} lost before we looked" if look.lost else ""
+        lost += f", {spell.plural(look.bad, 'ping')} not readable" if look.bad else ""
         failed = f", {spell.plural(look.failed, 'check')} not read" if look.failed else ""
         asked = f"{spell.plural(look.pings, 'ping')} in {spell.plural(look.asked, 'reply', 'replies')}"
-        typer.echo(f"{spell.plain(look.source)}: {spell.plural(look.checks, 'check')}, {asked}{lost}{failed}")
+        if look.checks or not look.why:
+            typer.echo(f"{spell.plain(look.source)}: {spell.plural(look.checks, 'check')}, {asked}{lost}{failed}")
         for note in look.notes[:MOST_NOTES]:
             typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(note)}", err=True)
         if len(look.notes) > MOST_NOTES:

@@ -23,6 +23,8 @@ WIDE = 200
 #: Columns of sentences, which fold over several lines, and how much room such a one needs at least.
 FOLDING = ("sentence", "detail", "why")
 MOST_UNFOLDED = 24
+#: No single name may push the other columns out.
+MOST_WIDE = 48
 #: What a terminal may act on, and what turns text around: C0 and C1 controls, marks of direction, line separators.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 #: A sheet takes a cell that begins so for a formula.
@@ -114,7 +116,8 @@ def table(frame: pd.DataFrame, *, tz: str | None = None, title: str = "") -> Non
     shown = _fitting(told, words, width)
     for name in shown:
         numeric = frame[name].dtype.kind in "if" or name.endswith("_s")
-        drawn.add_column(Text(_heading(name)), justify="right" if numeric else "left", overflow="fold")
+        most = None if name in FOLDING else MOST_WIDE
+        drawn.add_column(Text(_heading(name)), justify="right" if numeric else "left", overflow="fold", max_width=most)
     for row in words:
         drawn.add_row(*(Text(row[name]) for name in shown))
     console.print(drawn)
@@ -130,7 +133,7 @@ def _fitting(names: list[str], words: list[dict[str, str]], width: int) -> list[
     found, used = names[:1], 0
     for name in names:
         longest = max((len(row[name]) for row in words), default=0)
-        least = min(longest, MOST_UNFOLDED) if name in FOLDING else longest
+        least = min(longest, MOST_UNFOLDED if name in FOLDING else MOST_WIDE)
         used += max(least, *(len(part) for part in _heading(name).split())) + 3
         if name not in found and used <= width + 3:
             found.append(name)

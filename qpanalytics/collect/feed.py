@@ -185,17 +185,40 @@ def watch(con: duckdb.DuckDBPyConnection, spans: Iterable[tuple[int, int, int]])
 def _replies(con: duckdb.DuckDBPyConnection, ids: dict[str, int], waiting: Sequence[Piece]) -> None:
     """What replies say beside their rows: how many they hold at most, what could not be read, the source's own count.
 
-    The count stands beside the pings that were read after it, so that none is missed that is only on its way.
+    The count stands beside the pings that were read after it, so that none is missed that is only on its way. A first
+    reply without pings leaves the count to start from.
     """
-    for piece in waiting:
-        if piece.kind == "pings" and piece.said["key"] in ids:
-            con.execute(
-                """
-                update store.shown set reply_rows = greatest(coalesce(reply_rows, 0), ?), counted = ?, why = ?
-                where check_id = ?
-                """,
-                [piece.said["reply_rows"] or 0, piece.said["count"], piece.said["why"], ids[piece.said["key"]]],
-            )
+    replies = [p for p in waiting if p.kind == "pings" and p.said["key"] in ids]
+    if not replies:
+        return
+    said = pa.table(
+        {
+            "place": pa.array(range(len(replies)), pa.int32()),
+            "check_id": pa.array([ids[p.said["key"]] for p in replies], pa.int32()),
+            "counted": pa.array([p.said["count"] for p in replies], pa.int64()),
+            "reply_rows": pa.array([p.said["reply_rows"] or 0 for p in replies], pa.int64()),
+            "why": pa.array([p.said["why"] for p in replies], pa.string()),
+            "empty": pa.array([p.rows is None for p in replies], pa.bool_()),
+            "at": tables.instants([micros(p.at) for p in replies]),
+        }
+    )
+    tables.put(con, "replies", said)
+    con.execute(
+        """
+        update store.shown set reply_rows = greatest(coalesce(store.shown.reply_rows, 0), r.reply_rows), counted = r.counted,
+            reply_why = r.why,
+            baseline = case when store.shown.reply_rows is null and r.first_empty then r.first_counted
+                else store.shown.baseline end,
+            baseline_at = case when store.shown.reply_rows is null and r.first_empty then r.first_at
+                else store.shown.baseline_at end
+        from (
+            select check_id, max(reply_rows) as reply_rows, arg_max(counted, place) as counted, arg_max(why, place) as why,
+                arg_min(empty, place) as first_empty, arg_min(counted, place) as first_counted, arg_min("at", place) as first_at
+            from replies group by check_id
+        ) r
+        where r.check_id = store.shown.check_id
+        """
+    )
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -41,6 +41,7 @@ class Look:
     asked: int = 0
     pings: int = 0
     lost: int = 0
+    bad: int = 0
     failed: int = 0
     why: str = ""
     notes: list[str] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Collector:
             return found
         until = at + timedelta(seconds=self.patience_s)
         try:
-            seen = self._tried(source.checks, until)
+            seen = list({check.key: check for check in self._tried(source.checks, until)}.values())
             found.checks = len(seen)
             self.state.keep([pieces.checks(look, source.name, at, seen)])
             self._read(source, look, at, seen, found, until, progress)
@@ -134,13 +135,13 @@ class Collector:
                             moved.append((source.name, check.key, batch.next_cursor))
                             found.pings += len(batch.rows)
                             found.lost += batch.lost
+                            found.bad += batch.bad
                             if batch.why:
                                 found.notes.append(f"{spell.plain(check.label or check.key[:6])}: {batch.why}")
                         if error is None:
                             in_a_row = 0
                             found.asked += 1
                             continue
-                        found.failed += 1
                         in_a_row += 1
                         found.why = found.why or str(error)
                         if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
@@ -149,6 +150,7 @@ class Collector:
                         self.state.keep(kept, moved)
                         kept, moved, kept_at = [], [], self.clock()
             finally:
+                found.failed = len(asking) - found.asked
                 for future in waiting:
                     future.cancel()
                 if kept:

@@ -12,6 +12,8 @@ from qpanalytics.ledger import tables
 from qpanalytics.ledger.versions import FOREVER_US, chains
 from qpanalytics.ledger.windows import fixed_windows, interval_windows
 
+#: What is derived, and can be dropped at any time.
+DERIVED = ("runs", "occurrences", "ledger", "holes")
 #: Checks derived at a time.
 BATCH = 100
 
@@ -29,7 +31,7 @@ def build(
     """
     if check_ids is None:
         check_ids = [row[0] for row in con.execute("select check_id from store.checks order by 1").fetchall()]
-        for table in ("runs", "occurrences", "ledger"):
+        for table in DERIVED:
             con.execute(f"delete from store.{table}")  # noqa: S608 - constants
     for at in range(0, len(check_ids), BATCH):
         _build_batch(con, list(check_ids[at : at + BATCH]))
@@ -38,10 +40,11 @@ def build(
 
 
 def _build_batch(con: duckdb.DuckDBPyConnection, ids: list[int]) -> None:
-    for table in ("runs", "occurrences", "ledger"):
+    for table in DERIVED:
         con.execute(f"delete from store.{table} where check_id in (select unnest(?))", [ids])  # noqa: S608 - constants
     con.execute("create or replace temp table batch as select unnest(?)::integer as check_id", [ids])
     con.execute("create or replace temp view pings as select p.* from store.pings p semi join batch using (check_id)")
+    con.execute(f"insert into store.holes by name {tables.sql_of('holes')}")
     con.execute(f"create or replace temp table paired as {tables.sql_of('runs')}")
 
     promised = tables.promises(con, tables.first_pings(con, ids))

@@ -145,7 +145,7 @@ class Healthchecks:
         path = f"api/v3/checks/{check.handle}/pings/{n}/body"
         content, kind = self._http.raw(path, what=f"a body of {_called(check)}", most=LONGEST_BODY)
         if kind in ("text/html", "application/xhtml+xml"):  # bodies come as plain text, also those that are HTML
-            raise self._failure(f"{self._http.where} answered with a web page where a body of {_called(check)} was asked for.")
+            raise self._failure(f"{self._http.where} answered with a web page instead of a body of {_called(check)}.")
         return content.decode("utf-8", "replace").replace("\0", "\ufffd")
 
     def _failure(self, text: str, *, permanent: bool = False) -> SourceError:

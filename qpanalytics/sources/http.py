@@ -125,11 +125,11 @@ class Http:
         if not _JSON.fullmatch(kind):
             if kind.lower() in ("text/html", "application/xhtml+xml"):
                 raise self._failure(
-                    f"{self.where} answered with a web page where {what} was asked for; url points beside the API, "
+                    f"{self.where} answered with a web page instead of {what}; url points beside the API, "
                     "a login page stands before it, or it is under maintenance.",
                 )
             shown = quoted(masked(kind, self._secrets)) if kind else "no type"
-            raise self._failure(f"{self.where} answered with {shown} instead of JSON where {what} was asked for; check url.")
+            raise self._failure(f"{self.where} answered with {shown} instead of JSON for {what}; check url.")
         data = self._parsed(reply.content, what)
         offset_s, until = _clocks(reply)
         return Answer(data, reply.asked_at, offset_s, until)

@@ -179,6 +179,10 @@ class State:
                 f"{self.name} has schema {version}, newer than this program's {len(_SCHEMAS)}. "
                 "Upgrade: pip install -U qpanalytics"
             )
+        names = {name for (name,) in con.execute("select name from sqlite_master where type = 'table'")}
+        if (names - {"sqlite_sequence"} and version == 0) or (version > 0 and "identity" not in names):
+            con.execute("rollback")
+            raise StoreError(f"{self.name} is a SQLite file of something else. Move it away, or name another store.")
         for text in _SCHEMAS[version:]:
             for statement in filter(str.strip, text.split(";")):
                 con.execute(statement)
