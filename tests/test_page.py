@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -149,16 +150,18 @@ def test_large_numbers_carry_those_of_the_week_before() -> None:
     facts = tree(sample_facts.sample()).all("dl", "facts")[0]
     told = [[part.text() for part in (*div.all("dt"), *div.all("dd"))] for div in facts.all("div")]
     # By hand: sync-crm 4 x 2 late in the week and the <script> check 1; invoice-export 3 missed, the override check 1;
-    # etl-orders 2 failed and 1 hung, the quoted check 1 failed, the long one 1 hung.
+    # etl-orders 2 failed and 1 hung, the quoted check 1 failed, the long one 1 hung, the one without schedule reported 1.
     # Down: 116 h + 62 min + 31 min + 4 min + 24 h + 20 h + 30 min = 162 h 7 min.
     assert told[1:] == [
         ["Late", "9", "3 before; 2 checks"],
         ["Missed", "4", "2 before; 2 checks"],
-        ["Failed or hung", "5", "4 before; 3 checks"],
+        ["Failed or hung", "6", "4 before; 4 checks"],
         ["Time down", "6 d 18 h", "2 h 5 min before"],
     ]
     assert told[0][0] == "On time"
-    assert told[0][1:] == ["99.5 %", "99.7 % the week before"]
+    # Expected in the week: 37 kept ones 2,191; the others 5 + 167 + 7 + 672 + 7 + 7 + 7 + 336 + 4 + 1 + 5 = 1,218.
+    # On time are all but the 18 of the other figures (9 + 4 + 5); the week before is made up as all but 9.
+    assert told[0][1:] == ["99.5 %", "3,391 of 3,409; 99.7 % the week before (3,400 of 3,409)"]
 
 
 def test_a_fifth_number_can_come_and_what_does_not_exist_is_left_out() -> None:
@@ -179,13 +182,16 @@ def test_totals_on_the_page_equal_the_sums_of_its_table() -> None:
             for n, of, word in hits:
                 sums[word] += int(n.replace(",", ""))
                 sums["n"] += int(of.replace(",", "") or 0) if of else 0
+            if "colspan" in cell.attributes:  # no rate, but failures that it reported
+                sums["reported"] += sum(int(n) for n in re.findall(r"(\d+) (?:of \d+ runs )?failed", cell.text()))
         sums["down_s"] += sum(int(float(cell.attributes["value"])) for cell in row.all("data"))
     shown = {figure.key: figure for figure in facts.figures}
     assert sums["on time"] == shown["on_time"].value
     assert sums["n"] == shown["on_time"].of
     assert sums["late"] == shown["late"].value == 9
     assert sums["missed"] == shown["missed"].value == 4
-    assert sums["failed"] + sums["hung"] == shown["failed_or_hung"].value == 5
+    assert sums["failed"] + sums["hung"] == 5 and sums["reported"] == 1
+    assert sums["failed"] + sums["hung"] + sums["reported"] == shown["failed_or_hung"].value
     assert sums["down_s"] == shown["down_s"].value == 162 * 3600 + 7 * 60
 
 
@@ -256,9 +262,55 @@ def test_a_change_is_said_only_where_it_is_known_and_in_words_one_can_grasp() ->
 def test_a_check_that_ticks_cannot_judge_shows_the_time_between_its_completions() -> None:
     gaps = Gaps(167, 72 * 60.0, 3.4 * 3600, 6 * 3600.0)
     row = CheckRow("ci", "17 * * * *", "UTC", Strip(FIRST, ("ran",)), gaps=gaps)
-    assert wording.unjudged(row) == "every 1 h 12 min, longest 6 h"
+    assert wording.unjudged(row) == "every 1 h 12 min, longest 6 h in 90 days"
     cells = [td for td in tree(small(rows=(row,))).all("tbody")[0].all("td") if "t-rate" in td.attributes["class"]]
-    assert [(c.text(), c.attributes["colspan"]) for c in cells] == [("every 1 h 12 min, longest 6 h", "2")]
+    said = "every 1\u00a0h 12\u00a0min, longest 6\u00a0h in 90 days"
+    assert [(c.text(), c.attributes["colspan"]) for c in cells] == [(said, "2")]
+
+
+def test_failures_of_a_check_that_ticks_cannot_judge_stand_in_its_row_and_in_the_figure() -> None:
+    gaps = Gaps(167, 72 * 60.0, 3.4 * 3600, 6 * 3600.0)
+    row = CheckRow("ci", "17 * * * *", "UTC", Strip(FIRST, ("failed",)), gaps=gaps, runs=8, failures=5)
+    facts = small(rows=(row,), figures=figures(Tally(), Tally(on_time=9), (row,), 56))
+
+    (cell,) = tree(facts).all("td", "t-rate")[:1]
+    assert cell.text().endswith("in 90 days; 5 of 8 runs failed this week")
+    assert "5 of 8 runs failed this week" in text(facts)
+    (failed,) = [figure for figure in facts.figures if figure.key == "failed_or_hung"]
+    assert (failed.value, failed.before, failed.checks) == (5, 56, 1)
+
+
+def test_figures_say_over_how_many_checks_they_are_counted() -> None:
+    assert wording.basis(small()) == ""
+    ci = CheckRow("ci", "17 * * * *", "UTC", Strip(FIRST, ("ran",)), gaps=Gaps(9, 60.0, 60.0, 60.0))
+    said = "Counted over 2 of 3 checks; 1 cannot be judged by its ticks: of it only reported failures count."
+    assert wording.basis(small(rows=(ci,))) == said
+    assert wording.basis(sample_facts.sample()) == (
+        "Counted over 48 of 50 checks; 1 cannot be judged by its ticks and 1 has no schedule: of these only reported "
+        "failures count."
+    )
+    for shown in (page(small(rows=(ci,))), fragment(small(rows=(ci,))), text(small(rows=(ci,)))):
+        assert said in shown
+
+
+def test_a_check_that_went_down_after_the_window_says_so_in_its_row() -> None:
+    """The week ends before Mon 23 Nov in Berlin; 03:08 UTC of that Monday is 04:08 there."""
+    down = replace(sample_facts.bad_rows()[2], down_since_at=datetime(2026, 11, 23, 3, 8, tzinfo=UTC))
+    facts = small(rows=(down,))
+
+    assert down.tally.down_s == 0
+    for shown in (page(facts), fragment(facts), text(facts)):
+        assert shown.count("down now, since Mon 23 Nov 04:08") == 1
+    within = replace(down, down_since_at=datetime(2026, 11, 20, 1, 30, tzinfo=UTC))
+    assert wording.down_now(within, facts.window) == "down now, since Fri 02:30"
+    assert wording.down_now(sample_facts.bad_rows()[2], facts.window) == ""
+
+
+def test_a_command_breaks_between_its_options_only_and_is_copied_whole() -> None:
+    typed = "qpa runs --check 'it is -x mine' --since 2026-11-16 --db /srv/a-b/qpa.duckdb"
+    (code,) = tree(small(needs=(finding("a is down", "a", command=typed),))).all("code", "cmd")
+    assert code.text() == typed
+    assert [span.text() for span in code.all("span")][-2:] == ["--since 2026-11-16", "--db /srv/a-b/qpa.duckdb"]
 
 
 def test_a_check_without_a_schedule_has_runs_and_no_rate() -> None:
@@ -390,7 +442,12 @@ def test_no_two_outcomes_share_a_shape_or_a_letter() -> None:
 
 def test_the_legend_names_what_is_drawn_and_nothing_else() -> None:
     items = [li.text() for li in tree(sample_facts.sample()).all("ul", "legend")[0].all("li")]
-    assert items == ["on time", "late", "missed", "failed", "hung", "excused", "not seen", "ran"]
+    ran = "ran, tick unknown or no schedule"
+    assert items == ["on time", "late", "missed", "failed", "hung", "excused", "not seen", ran]
+    some = [row for row in sample_facts.bad_rows() if row.gaps is not None]
+    assert wording.legend(some) == [("ran", "ran, tick unknown")]
+    some = [row for row in sample_facts.bad_rows() if row.schedule is None]
+    assert wording.legend(some)[-1] == ("ran", "ran, no schedule")
 
 
 # What it weighs -------------------------------------------------------------------------------------------------------

@@ -75,6 +75,18 @@ def test_a_strip_says_what_it_shows() -> None:
     assert parsed(svg.strip(strip("."))).get("aria-label") == "1 day to Mon 16 Nov: on time on 1"
 
 
+def test_the_foot_of_a_strip_begins_with_the_check() -> None:
+    whole = strip("     ..")
+    assert paths(svg.strip(whole), "q-foot") == ["M0 20.5h48"]
+    since_saturday = replace(whole, began=date(2026, 11, 21))  # the sixth day: five cells of seven pixels are left out
+    assert paths(svg.strip(since_saturday), "q-foot") == ["M35 20.5h13"]
+    assert wording.strip(since_saturday) == "7 days to Sun 22 Nov, the check began on Sat 21 Nov: on time on 2"
+    # Known since long, or a missed tick before its first ping: what is told of it begins earlier.
+    assert paths(svg.strip(replace(whole, began=date(2026, 11, 1))), "q-foot") == ["M0 20.5h48"]
+    assert paths(svg.strip(replace(strip("  M  .."), began=date(2026, 11, 21))), "q-foot") == ["M14 20.5h34"]
+    assert paths(svg.strip(replace(strip("       "), began=date(2026, 12, 1))), "q-foot") == ["M49 20.5"]
+
+
 def test_a_cell_that_no_strip_has_is_refused() -> None:
     with pytest.raises(ValueError, match="no cell 'early'"):
         Strip(MONDAY, ("early",))
@@ -99,6 +111,15 @@ def test_a_doubling_is_seen_and_noise_is_not() -> None:
     assert heights(trend(100, 110, 100)) == [12.0, 10.5, 12.0]
     # A value beyond stretches it: 40 to 200 over 18 pixels.
     assert heights(trend(100, 100, 200)) == [14.2, 14.2, 3.0]
+
+
+def test_a_growth_that_is_told_fills_its_picture_and_says_from_what_to_what() -> None:
+    """16 to 19 min is a flat line from zero on; scaled to itself it rises from the foot (21) to the top (3)."""
+    grown = svg.sparkline(trend(960.0, 1050.0, 1140.0), width=196, fit=True)
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", paths(grown, "q-line")[0])]
+    assert heights == [21.0, 12.0, 3.0]
+    assert words(grown, "q-tick") == ["16 min", "19 min"]
+    assert words(svg.sparkline(trend(960.0, 1140.0)), "q-tick") == []
 
 
 def test_a_weekly_job_has_a_line_and_a_longer_silence_breaks_it() -> None:
@@ -269,6 +290,44 @@ def test_a_grace_far_beyond_all_arrivals_is_named_at_the_edge() -> None:
 def test_runs_that_come_early_lie_left_of_zero() -> None:
     drawing = evidence.arrivals(arrivals([-20.0, -10.0, 0.0, 40.0]))
     assert words(drawing, "q-tick")[5:] == ["-30", "-15", "0", "15", "30", "45 s"]
+
+
+def test_runs_that_come_a_little_early_waste_no_part_of_the_axis() -> None:
+    """-20 s in steps of a minute would begin at -1 min: the axis begins at -20 s, its first tick is 0."""
+    drawing = evidence.arrivals(arrivals([-20.0, *[40.0] * 9, *[120.0] * 10], 0, Mark(60.0, "grace 1 min", "bad")))
+    assert words(drawing, "q-tick")[-3:] == ["0", "1", "2 min"]
+    left, right = evidence.LEFT + 6 * evidence.LETTER, evidence.WIDE - evidence.RIGHT
+    zero = next(float(t.get("x", "")) for t in parsed(drawing).iter("text") if t.text == "0" and t.get("text-anchor") == "middle")
+    assert zero == pytest.approx(left + (right - left) * 20 / 140, abs=0.1)
+
+
+@pytest.mark.parametrize("grace", [10.0, 60.0, 100.0, 118.0])
+def test_a_label_beside_a_mark_is_not_crossed_by_the_curve(grace: float) -> None:
+    of = arrivals([i * 1.2 for i in range(100)], 0, Mark(grace, f"grace {spell.duration(grace)}: 132 came later", "bad"))
+    drawing = evidence.arrivals(of)
+    at = [(t, float(t.get("x", "")), float(t.get("y", ""))) for t in parsed(drawing).iter("text")]
+    lines = [(t.text or "", t.get("text-anchor"), x, y) for t, x, y in at if t.get("class") == "q-limit-label"]
+    assert " ".join(line[0] for line in lines) == of.marks[0].label
+    curve, here = [], (0.0, 0.0)
+    for letter, value in re.findall(r"([MHV])([\d. ]+)", paths(drawing, "q-line")[0]):
+        numbers = [float(n) for n in value.split()]
+        there = (numbers[0], numbers[1]) if letter == "M" else (numbers[0], here[1]) if letter == "H" else (here[0], numbers[0])
+        if letter != "M":
+            curve.append((min(here[0], there[0]), min(here[1], there[1]), max(here[0], there[0]), max(here[1], there[1])))
+        here = there
+    for said, anchor, x, y in lines:
+        wide = len(said) * evidence.LETTER
+        left = x - wide if anchor == "end" else x
+        assert not [c for c in curve if c[0] < left + wide and c[2] > left and c[1] < y + 2 and c[3] > y - 9]
+
+
+def test_ticks_stand_under_their_places_and_a_level_is_not_named_over_the_axis() -> None:
+    of = dots(levels=(Level(0, 10 * HOUR_US, 60.0, "median 60 s"),))
+    drawing = evidence.dots(replace(of, until_us=96 * HOUR_US))
+    texts = {t.text: float(t.get("x", "")) for t in parsed(drawing).iter("text")}
+    grid = [float(x) for x in re.findall(r"M([\d.]+) ", paths(drawing, "q-grid")[0])]
+    assert (texts["1 Jan"], texts["5 Jan"]) == (grid[0], evidence.WIDE - evidence.RIGHT)
+    assert texts["median 60 s"] - len("median 60 s") * evidence.LETTER / 2 >= grid[0]
 
 
 def test_arrivals_without_any_run_are_still_drawn() -> None:

@@ -24,7 +24,7 @@ def test_a_source_that_fell_silent_is_told_once_for_all_its_checks() -> None:
 
 def test_one_check_without_data_is_told_by_its_name() -> None:
     assert told(week(Job("job", "60x30", last="2026-11-19 03:00"), covers_until=instant("2026-11-19 12:00"))) == [
-        ("not_vouched", "no data of job since Thu 12:00; it has not been judged since.")
+        ("not_vouched", "no data from job since Thu 12:00; it has not been judged since.")
     ]
 
 
@@ -32,7 +32,7 @@ def test_silence_that_is_known_for_long_asks_nobody() -> None:
     """The data ended in October. It is not down, and no longer news."""
     finding = only(week(Job("job", "60x30", last="2026-10-19 03:00"), covers_until=instant("2026-10-19 12:00")))
 
-    assert finding.sentence == "no data of job since Mon 19 Oct 12:00; it has not been judged since."
+    assert finding.sentence == "no data from job since Mon 19 Oct 12:00; it has not been judged since."
     assert not finding.asks and finding.tone == "quiet"
 
 
@@ -46,7 +46,7 @@ def test_a_hole_between_two_files_is_told_with_what_it_hides() -> None:
 
     finding = only(History(store, as_of=AS_OF, since=SINCE, until=UNTIL))
     # Thu's own run is not vouched from its window on, which begins at 03:00, a minute before the second file does.
-    assert finding.sentence == "no data of job between Tue 12:00 and Thu 03:01; 2 expected runs cannot be counted."
+    assert finding.sentence == "no data from job between Tue 12:00 and Thu 03:01; 2 expected runs cannot be counted."
     assert not finding.asks
 
 
@@ -86,7 +86,7 @@ def test_a_check_that_comes_at_any_moment_is_not_judged_by_its_ticks() -> None:
     """Lateness of 1, 37, 13, 49 and 25 min in turn: p90 - p10 is 0.8 of the hour, gaps are 96, 36, 96, 36 and 36 min."""
     finding = only(week(wandering("ci")))
 
-    assert finding.sentence == "ci comes every 36 min, longest 1 h 36 min, at any moment between two ticks."
+    assert finding.sentence == "ci comes every 36 min, longest 1 h 36 min in 90 days, at any moment between two ticks."
     assert finding.kind == "cannot_tell" and not finding.asks
 
 

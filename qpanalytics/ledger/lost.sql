@@ -4,7 +4,8 @@
 -- neighbours.
 with newest as (
     select p.check_id, max(p.n) as n, max(p.received_at) as received_at
-    from store.pings p semi join checks using (check_id) where p.n is not null group by p.check_id
+    from store.pings p semi join checks using (check_id) semi join store.shown using (check_id)
+    where p.n is not null group by p.check_id
 ),
 holes as (
     select h.check_id, h.lost, h.before_at, h.after_at from store.holes h semi join checks using (check_id)

@@ -21,9 +21,12 @@ from qpanalytics.report import svg, wording
 from qpanalytics.report.model import Arrivals, Dots
 
 WIDE, HIGH = 400.0, 156.0
-TOP, FOOT, LEFT, RIGHT = 26.0, 20.0, 8.0, 8.0
-LETTER = 5.9
-"""The mean width of a letter at the size of labels (10.5 units) in DejaVu Sans, the widest of the usual fonts."""
+TOP, FOOT, LEFT, RIGHT = 26.0, 20.0, 8.0, 21.0
+"""On the right there is room for half of the last tick's label, which is then centred under its place."""
+
+LETTER = svg.LETTER
+BOLD = 6.5
+"""The same of bold letters, which name what is promised."""
 
 STEPS = {
     "s": (1.0, (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30)),
@@ -32,6 +35,13 @@ STEPS = {
     "d": (86400.0, (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
 }
 """Units of an axis of time: seconds in one, and the steps its ticks may take."""
+
+
+LINE = 13.0
+"""From one line of a label to the next."""
+
+Box = tuple[float, float, float, float]
+"""What something covers: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ def dots(of: Dots) -> Markup:
 
     body = [_grid(y, ticks, left)]
     days = day_ticks(of.since_us, of.until_us, of.tz)
-    body += [_label(x.at(us), HIGH - 4, text, "q-tick", left - 8) for us, text in days]
+    body += [_label(x.at(us), HIGH - 4, text, "q-tick") for us, text in days]
     body.append(f'<path class="q-dots" d="{_scatter([(x.at(us), y.at(v)) for us, v in of.points])}"/>')
     above = [v for v in values if v > ticks[-1][0]]
     free = WIDE
@@ -123,7 +133,7 @@ def dots(of: Dots) -> Markup:
         body.append(f'<path class="q-level" d="M{svg.number(start)} {svg.number(height)}H{svg.number(end)}"/>')
         if level.label:
             middle = (start + end) / 2
-            body.append(_label(middle, height - 5, level.label, "q-label"))
+            body.append(_label(middle, height - 5, level.label, "q-label", left + 2))
     if of.limit_s is not None and near:
         edge = svg.number(y.at(of.limit_s))
         body.append(f'<path class="q-limit" d="M{svg.number(left)} {edge}H{WIDE - RIGHT:g}"/>')
@@ -150,7 +160,7 @@ def arrivals_start(of: Arrivals) -> float:
 
 
 def arrivals_caption(of: Arrivals) -> str:
-    """The caption, which says so where the axis does not start at zero."""
+    """The caption, which says so where the axis of shares does not start at zero."""
     start = arrivals_start(of)
     return f"{of.caption}; axis starts at {round(start * 100)} %" if start else of.caption
 
@@ -163,6 +173,10 @@ def arrivals(of: Arrivals) -> Markup:
     marks = sorted(of.marks, key=lambda mark: (mark.value_s, mark.label))
     low, top = _reach(came)
     ticks = time_ticks(low, max([top, *(mark.value_s * 1.25 for mark in marks if mark.value_s <= 6 * top)]))
+    # Runs that come 20 s early would begin an axis of minutes at -1 min, a third of a figure in which nothing is.
+    begins = ticks[0][0]
+    if low < 0 and begins < 1.5 * low:
+        begins, ticks = low, ticks[1:]
     rungs = round((1 - start) / SHARES[start])
     shares = [
         (1 - i * SHARES[start], f"{100 - i * SHARES[start] * 100:.4g}" + (" %" if i == 0 else ""))
@@ -170,7 +184,7 @@ def arrivals(of: Arrivals) -> Markup:
     ]
     left = LEFT + 6 * LETTER
     y = Axis(start, 1.0, HIGH - FOOT, 10.0)
-    x = Axis(ticks[0][0], ticks[-1][0], left, WIDE - RIGHT)
+    x = Axis(begins, ticks[-1][0], left, WIDE - RIGHT)
 
     body = [_grid(y, shares, left)]
     body += [_label(x.at(s), HIGH - 4, text, "q-tick") for s, text in ticks]
@@ -183,7 +197,7 @@ def arrivals(of: Arrivals) -> Markup:
             steps[-1] = (steps[-1][0], share)
         else:
             steps.append((at, share))
-    path, below = [], True
+    path, below, curve = [], True, list[Box]()
     for i, (at, share) in enumerate(steps):
         previous = steps[i - 1][1] if i else 0.0
         if share < start:
@@ -192,6 +206,8 @@ def arrivals(of: Arrivals) -> Markup:
             path.append(f"M{svg.number(at)} {svg.number(y.at(previous))}")
             below = False
         path.append(f"H{svg.number(at)}V{svg.number(y.at(share))}")
+        until = steps[i + 1][0] if i + 1 < len(steps) else WIDE - RIGHT
+        curve += [(at, y.at(share), at, y.at(max(previous, start))), (at, y.at(share), until, y.at(share))]
     if path:
         body.append(f'<path class="q-line" d="{"".join(path)}H{svg.number(WIDE - RIGHT)}"/>')
     for i, mark in enumerate(marks):
@@ -200,15 +216,42 @@ def arrivals(of: Arrivals) -> Markup:
         if not far:
             body.append(f'<path class="q-upright" d="M{svg.number(at)} 10V{svg.number(HIGH - FOOT)}"/>')
         said = f"{mark.label}, far beyond" if far else mark.label
-        end = at + 4 + len(said) * LETTER > WIDE
         style = "q-limit-label" if mark.tone == "bad" else "q-label"
-        height = HIGH - FOOT - 6 - 13 * (i % 3)
-        body.append(_text(at + (-4 if end else 4), height, said, style, "end" if end else ""))
+        body += _placed(at, said, style, curve, HIGH - FOOT - 6 - LINE * (i % 3))
     later = sum(1 for s in came if s > ticks[-1][0])
     if later:
         said = f"{spell.number(later)} later still, up to {spell.duration(came[-1])}"
         body.append(_text(WIDE - RIGHT, 24, said, "q-label", "end"))
     return svg.picture(WIDE, HIGH, of.alt, "".join(body), "q-figure", hover=False)
+
+
+def _placed(at: float, said: str, style: str, taken: list[Box], lowest: float) -> list[str]:
+    """A label beside an upright, where neither the curve nor another label crosses it: right of it in one line or in two,
+    else left of it, as low as possible. Where there is no such place it stands low. What it covers is added to `taken`.
+    """
+    head, colon, rest = said.partition(": ")
+    places = []
+    for lines, side in (([said], 1), ([f"{head}:", rest], 1), ([said], -1), ([f"{head}:", rest], -1)):
+        wide = max(map(len, lines)) * (BOLD if style == "q-limit-label" else LETTER)
+        near = at + 4 * side
+        left, right = (near, near + wide) if side > 0 else (near - wide, near)
+        if (len(lines) == 1 or colon) and left >= 0 and right <= WIDE:
+            places += [(lines, side, near, (left, top, right, top + LINE * len(lines))) for top in _tops(lowest, len(lines))]
+    clear = (place for place in places if not any(_cross(place[3], other) for other in taken))
+    fall_back = next(iter(places), ([said], -1, at - 4, (at - 4, lowest, at, lowest)))
+    lines, side, near, box = next(clear, fall_back)
+    taken.append(box)
+    return [_text(near, box[1] + LINE * i + 10, line, style, "end" if side < 0 else "") for i, line in enumerate(lines)]
+
+
+def _tops(lowest: float, lines: int) -> list[float]:
+    """Where a label of so many lines may begin, lowest first; `lowest` is the foot of its letters."""
+    first = lowest - 10 - LINE * (lines - 1)
+    return [top for i in range(12) if (top := first - i * LINE) >= 0]
+
+
+def _cross(a: Box, b: Box) -> bool:
+    return a[0] < b[2] + 1 and b[0] < a[2] + 1 and a[1] < b[3] + 1 and b[1] < a[3] + 1
 
 
 def _reach(values: Sequence[float], lines: Sequence[float] = ()) -> tuple[float, float]:

@@ -26,8 +26,8 @@ RULES = (
     "Time down counts from the first deadline missed, failure or limit passed to the next success, within the window.",
 )
 CANNOT_TELL = (
-    "Where runs come at any moment between two ticks, which of them was late has no answer: such checks have no rate "
-    "and count in no total."
+    "Where runs come at any moment between two ticks, which of them was late has no answer: such checks have no rate, "
+    "and only the failures they report are counted."
 )
 
 
@@ -42,12 +42,13 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         known = cases(history)
         told = [case for case in known if not case.ended_by(history.since)]
         said = worded(known, history, tz=tz)
-        strip = strips(history, days, [case.check_id for case in told])
+        strip = strips(history, days, told)
         trend = trends(history, days)
         shown = evidence(history, told, said, tz)
     worse, kept = rows(told, strip, trend, said)
     totals = Tally.total(row.tally for row in (*worse, *kept))
     before = Tally.total(tallies(known, before=True))
+    reported_before = sum(len(case.trouble_before.failed_us) for case in known if not case.judged)
     voice = Voice(history.since, history.until, history.as_of, tz)
     by_name = {case.check: case for case in told}
     findings = [(finding, _finding(finding, by_name, strip, trend)) for finding in said]
@@ -55,7 +56,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     return Facts(
         Window(period, history.since, history.until, history.as_of, tz),
         totals,
-        figures(totals, before, (*worse, *kept)),
+        figures(totals, before, (*worse, *kept), reported_before),
         tuple(worse),
         tuple(kept),
         needs=tuple(made for finding, made in findings if finding.asks),
@@ -77,7 +78,8 @@ def _finding(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
     picture: Strip | Trend | None = None
     case = cases.get(said.check)
     if said.asks and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
-        picture = trend.get(case.check_id) if said.kind == "slower" else strip.get(case.check_id)
+        days = strip.get(case.check_id)
+        picture = trend.get(case.check_id, days) if said.kind == "slower" else days
     # A source that fell silent is one thing to look after, however many checks it tells of.
     silent = said.kind == "not_vouched" and len(said.checks) > 1
     return Finding(

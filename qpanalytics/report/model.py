@@ -99,10 +99,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """One cell a day, oldest first: the worst outcome of the day, None where no run was expected."""
+    """One cell a day, oldest first: the worst outcome of the day, None where no run was expected.
+
+    `began` is the day from which on the check is known; days before it are not days on which nothing was due.
+    """
 
     first_day: date
     cells: tuple[str | None, ...]
+    began: date | None = None
 
     def __post_init__(self) -> None:
         strange = sorted({cell for cell in self.cells if cell is not None and cell not in CELLS})
@@ -113,6 +117,14 @@ class Strip:
     def days(self) -> tuple[date, ...]:
         """The day of each cell."""
         return tuple(self.first_day + timedelta(days=i) for i in range(len(self.cells)))
+
+    @property
+    def before(self) -> int:
+        """How many of its days lie before the check began; a cell that says something is never one of them."""
+        if self.began is None:
+            return 0
+        told = next((i for i, cell in enumerate(self.cells) if cell is not None), len(self.cells))
+        return min(max((self.began - self.first_day).days, 0), told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +156,7 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """The time between completions of a check that cannot be judged by its ticks; seconds."""
+    """The time between completions of a check that cannot be judged by its ticks, over the last 90 days; seconds."""
 
     n: int
     p50_s: float | None
@@ -159,7 +171,8 @@ class CheckRow:
 
     Three sorts. With a schedule: `tally`, `lateness`, `grace_s`. Cannot be judged by its ticks: `gaps` is given, shown
     instead of rate and lateness, and `tally` stays empty. Without a schedule: `schedule` is None, and only `runs` and
-    `failures` (completions of the window, and how many of them failed), strip and durations are shown.
+    `failures` (completions of the window, and how many of them failed), strip and durations are shown. `down_since_at`
+    is given where the check is down at as_of, also if it went down after the window.
     """
 
     check: str
@@ -175,6 +188,17 @@ class CheckRow:
     runs: int = 0
     failures: int = 0
     tags: tuple[str, ...] = ()
+    down_since_at: datetime | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether it has expected runs that can be counted."""
+        return self.schedule is not None and self.gaps is None
+
+    @property
+    def reported(self) -> int:
+        """The failures it reported where only these can be counted; those of other rows stand in their tally."""
+        return 0 if self.judged else self.failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,21 +327,24 @@ class Facts:
         return (*self.rows, *self.kept)
 
 
-def figures(totals: Tally, before: Tally | None, rows: Iterable[CheckRow]) -> tuple[Figure, ...]:
+def figures(totals: Tally, before: Tally | None, rows: Iterable[CheckRow], reported_before: int = 0) -> tuple[Figure, ...]:
     """The large numbers of a digest: on time, missed, failed or hung, time down, and late where something was.
 
-    `totals` is what `rows` add up to, `before` the same sum over the window before. Time down is left out where no
-    check can tell it.
+    `totals` is what `rows` add up to, `before` the same sum over the window before. Failed are also the failures that
+    checks without countable runs reported: "failed 0" above a check that failed five times is not true.
+    `reported_before` are those of the window before. Time down is left out where no check can tell it.
     """
     rows = tuple(rows)
     was = before if before is not None and before.n else None
 
-    def count(key: str, label: str, *outcomes: str) -> Figure:
+    def count(key: str, label: str, *outcomes: str, reported: bool = False) -> Figure:
         def of(tally: Tally) -> int:
             return sum(getattr(tally, outcome) for outcome in outcomes)
 
-        hit = sum(1 for row in rows if of(row.tally))
-        return Figure(key, label, of(totals), before=of(was) if was else None, checks=hit)
+        hit = sum(1 for row in rows if of(row.tally) or (reported and row.reported))
+        told = sum(row.reported for row in rows) if reported else 0
+        earlier = None if was is None else of(was) + (reported_before if reported else 0)
+        return Figure(key, label, of(totals) + told, before=earlier, checks=hit)
 
     made = [
         Figure(
@@ -330,7 +357,7 @@ def figures(totals: Tally, before: Tally | None, rows: Iterable[CheckRow]) -> tu
             was.n if was else None,
         ),
         count("missed", "Missed", "missed"),
-        count("failed_or_hung", "Failed or hung", "failed", "hung"),
+        count("failed_or_hung", "Failed or hung", "failed", "hung", reported=True),
     ]
     if totals.late or (was and was.late):
         made.insert(1, count("late", "Late", "late"))

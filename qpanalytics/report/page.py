@@ -64,8 +64,8 @@ def _environment() -> Environment:
     )
     made.filters.update(shown=wording.shown, say=wording.say, plain=spell.plain)
     words = (
-        "amount as_of cells_used change figure interval kept kind lead more parts rate schedule seen tally title "
-        "unjudged unseen verdict when"
+        "amount as_of basis change down_now figure interval kept kind lead legend more options parts rate schedule seen "
+        "tally title unjudged unseen verdict when"
     )
     made.globals.update({name: getattr(wording, name) for name in words.split()})
     made.globals.update(
@@ -74,7 +74,6 @@ def _environment() -> Environment:
         strip=svg.strip,
         sparkline=svg.sparkline,
         mark=svg.mark,
-        word=palette.word,
         picture=_picture,
         chart=_chart,
         caption=_caption,
@@ -86,7 +85,7 @@ def _environment() -> Environment:
 def _picture(finding: Finding) -> Markup:
     if isinstance(finding.picture, Strip):
         return svg.strip(finding.picture)
-    return svg.sparkline(finding.picture, width=196) if isinstance(finding.picture, Trend) else Markup("")
+    return svg.sparkline(finding.picture, width=196, fit=True) if isinstance(finding.picture, Trend) else Markup("")
 
 
 def _chart(of: Dots | Arrivals) -> Markup:

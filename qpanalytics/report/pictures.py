@@ -27,9 +27,9 @@ MOST_FIGURES = 6
 """Larger figures on one page; more are not looked at."""
 
 FEWEST = 5
-"""Below so many arrivals a curve of them shows only that there are few."""
+"""Below so many arrivals, or days with a duration, a curve of them shows only that there are few."""
 
-_RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "hung", "failed")
+_RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "failed", "hung")
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,35 @@ class Days:
         return found
 
 
-def strips(history: History, days: Days, check_ids: Sequence[int]) -> dict[int, Strip]:
+def strips(history: History, days: Days, cases: Sequence[Case]) -> dict[int, Strip]:
     """One strip per check: the worst outcome of each day, None where nothing was expected."""
     table = history.sql("strip_days", tz=days.tz, from_at=days.since, to_at=days.until).to_pylist()
     worst = days.spread(table, "worst")
     none = [None] * days.count
     return {
-        check: Strip(days.first, tuple(None if rank is None else _RANKS[rank - 1] for rank in worst.get(check, none)))
-        for check in check_ids
+        case.check_id: Strip(
+            days.first,
+            tuple(None if rank is None else _RANKS[rank - 1] for rank in worst.get(case.check_id, none)),
+            _began(case, days.tz),
+        )
+        for case in cases
     }
 
 
+def _began(case: Case, tz: str) -> date | None:
+    """The day of its first ping: before it nothing was due of an interval, and cells of a missed cron tick go first."""
+    began = case.first_ping_at or case.began_at
+    return None if began is None else began.astimezone(ZoneInfo(tz)).date()
+
+
 def trends(history: History, days: Days) -> dict[int, Trend]:
-    """The median duration of each day, for checks that have any."""
+    """The median duration of each day, for checks that have one on enough days."""
     table = history.sql("duration_days", tz=days.tz, from_at=days.since, to_at=days.until).to_pylist()
-    return {check: Trend(days.first, tuple(values)) for check, values in days.spread(table, "p50_s").items()}
+    return {
+        check: Trend(days.first, tuple(values))
+        for check, values in days.spread(table, "p50_s").items()
+        if sum(value is not None for value in values) >= FEWEST
+    }
 
 
 def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:

@@ -17,11 +17,15 @@ def rows(
 ) -> tuple[list[CheckRow], list[CheckRow]]:
     """Checks that broke a promise or cannot be judged, worst first, and those that kept every promise, by name.
 
-    The first come in the order in which the findings name them, then by time down, runs that went wrong, and name.
+    The first come in the order in which the findings name them, then by time down, runs that went wrong, and name. That
+    a source fell silent says nothing of how its checks do, so it lifts none of them.
     """
     place: dict[str, int] = {}
+    silent: set[str] = set()
     for number, finding in enumerate(said):
-        if finding.asks:
+        if finding.asks and finding.kind == "not_vouched":
+            silent.update(finding.checks)
+        elif finding.asks:
             for check in finding.checks:
                 place.setdefault(check, number)
     slower = {f.check for f in said for f in (f, *f.also) if f.kind == "slower" and f.figures["windows_back"] == 1}
@@ -29,11 +33,11 @@ def rows(
     kept: list[CheckRow] = []
     for case in cases:
         row = _row(case, strips[case.check_id], trends.get(case.check_id), case.check in slower)
-        if case.check not in place and _kept(case):
+        if case.check not in place and case.check not in silent and _kept(case):
             kept.append(row)
             continue
         t = row.tally
-        bad = t.missed + t.failed + t.hung + row.failures * (not case.judged)
+        bad = t.missed + t.failed + t.hung + row.reported
         order = (place.get(case.check, len(said)), -(t.down_s or 0.0), -bad, -t.late, not case.cannot_tell, case.check)
         worse.append((order, row))
     return [row for _, row in sorted(worse, key=lambda pair: pair[0])], sorted(kept, key=lambda row: row.check)
@@ -64,6 +68,7 @@ def _row(case: Case, strip: Strip, trend: Trend | None, slower: bool) -> CheckRo
         runs=case.completions,
         failures=case.failures,
         tags=case.tags,
+        down_since_at=case.down_since_at if case.status == "down" else None,
     )
 
 
@@ -90,7 +95,8 @@ def _lateness(case: Case) -> Quantile:
         return found
     if lost == counts.missed:
         return replace(found, never=lost)
-    return replace(found, why=f"{spell.number(lost)} without success")
+    word = "failed" if lost == counts.failed else "hung" if lost == counts.hung else "went wrong"
+    return replace(found, why=f"{spell.number(lost)} {word}")
 
 
 def _quantile(of: Measure, none: str) -> Quantile:

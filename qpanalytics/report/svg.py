@@ -14,6 +14,9 @@ from qpanalytics import spell
 from qpanalytics.report import palette, wording
 from qpanalytics.report.model import Strip, Trend
 
+LETTER = 5.9
+"""The mean width of a letter at the size of labels (10.5 units) in DejaVu Sans, the widest of the usual fonts."""
+
 PITCH, BAR, HIGH = 7, 6, 20
 """A cell of a strip: pixels from one to the next, its width, the height of the tallest."""
 
@@ -40,9 +43,12 @@ def strip(of: Strip) -> Markup:
     for i, cell in enumerate(of.cells):
         if cell is not None:
             where.setdefault(cell, []).append(i)
-    # A foot line under the days keeps a check that runs once a month from looking like an empty cell.
+    # A foot line under the days keeps a check that runs once a month from looking like an empty cell. It begins with the
+    # check: days on which there was none yet are not days on which nothing was due.
     width = max(len(of.cells), 1) * PITCH - (PITCH - BAR)
-    foot = f'<path class="q-foot" d="M0 {HIGH + 0.5}h{width}"/>'
+    begins = of.before * PITCH
+    line = f"h{width - begins}" if begins < width else ""
+    foot = f'<path class="q-foot" d="M{begins} {HIGH + 0.5}{line}"/>'
     body = foot + "".join(cells(cell, where[cell]) for cell in palette.OUTCOMES if cell in where)
     return picture(width, HIGH + 1, wording.strip(of), body, "q-strip")
 
@@ -72,21 +78,26 @@ def _cell(cell: str, x: int) -> str:
     return f"M{x} {number(HIGH - high)}h{BAR}v{number(high)}h-{BAR}z"
 
 
-def sparkline(of: Trend, width: int = 100, height: int = 24) -> Markup:
+def sparkline(of: Trend, width: int = 100, height: int = 24, *, fit: bool = False) -> Markup:
     """A line of one value a day with a dot at the last.
 
     It bridges up to a week without a value, so that a weekly job has a line, and spans at least 0.4 to 1.6 times the
-    median: noise stays small, a doubling shows.
+    median: noise stays small, a doubling shows. `fit` scales it to its values, for a growth that is known to be real; then
+    the first and the last value stand beside it, since the height alone tells nothing.
     """
     known = sorted(v for v in of.values_s if v is not None)
     if not known:
         return Markup("")
     median = known[len(known) // 2]
     top, low = max(known[-1], 1.6 * median, 1e-6), min(known[0], 0.4 * median)
-    step = (width - 8) / max(len(of.values_s) - 1, 1)
-    pen = 3.0
+    pen, left, right = 3.0, 3.0, width - 5.0
+    first, last = (wording.about(next(v for v in days if v is not None)) for days in (of.values_s, of.values_s[::-1]))
+    if fit:
+        top, low = max(known[-1], 1.05 * known[0], 1e-6), known[0]
+        left, right = len(first) * LETTER + 5, right - len(last) * LETTER - 3
+    step = (right - left) / max(len(of.values_s) - 1, 1)
     dots = [
-        (pen + i * step, pen + (height - 2 * pen) * (1 - (v - low) / (top - low)))
+        (left + i * step, pen + (height - 2 * pen) * (1 - (v - low) / (top - low)))
         for i, v in enumerate(of.values_s)
         if v is not None
     ]
@@ -96,4 +107,10 @@ def sparkline(of: Trend, width: int = 100, height: int = 24) -> Markup:
     )
     x, y = (number(c) for c in dots[-1])
     body = f'<path class="q-line" d="{path}"/><circle class="q-end" cx="{x}" cy="{y}" r="2.4"/>'
+    if fit:
+        beside = ((dots[0][0] - 5, dots[0][1], "end", first), (dots[-1][0] + 6, dots[-1][1], "start", last))
+        body += "".join(
+            f'<text class="q-tick" x="{number(x)}" y="{number(min(y + 3.5, height - 2))}" text-anchor="{anchor}">{said}</text>'
+            for x, y, anchor, said in beside
+        )
     return picture(width, height, wording.trend(of), body, "q-spark")

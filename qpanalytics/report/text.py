@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from qpanalytics import spell
 from qpanalytics.report import palette, wording
-from qpanalytics.report.model import CheckRow, Facts, Finding
+from qpanalytics.report.model import CheckRow, Facts, Finding, Window
 
 NAME_MOST = 32
 """A longer name is cut in the table (it stands whole in the findings)."""
@@ -23,7 +23,10 @@ def text(facts: Facts, width: int = 100) -> str:
         [wording.verdict(facts), *_wrapped(_when(facts), width)],
         *([*_wrapped(notice, width)] for notice in facts.notices),
         _wrapped(wording.lead(facts), width),
-        _aligned([[fact.label, *wording.figure(fact, facts.window)] for fact in facts.figures], ""),
+        [
+            *_aligned([[fact.label, *wording.figure(fact, facts.window)] for fact in facts.figures], ""),
+            *_wrapped(wording.basis(facts), width),
+        ],
         _findings("What needs you", facts.needs, width),
         _findings("Getting better", facts.better, width),
         _findings("Worth knowing", facts.notes, width),
@@ -69,30 +72,30 @@ def _checks(facts: Facts) -> list[str]:
         days = max(len(row.strip.cells) for row in facts.rows)
         noun = facts.window.noun
         heads = ["Check", f"Last {days} days", "Duration p95", "Grace now", f"Down this {noun}"]
-        table = [heads, *(_row(row) for row in facts.rows)]
+        table = [heads, *(_row(row, facts.window) for row in facts.rows)]
         # Rate and lateness are one column here: for some checks one phrase stands in place of both.
         judged = _aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
-        instead = ["", *(wording.unjudged(row) for row in facts.rows)]
+        instead = ["", *(wording.unjudged(row, facts.window) for row in facts.rows)]
         for cells, both, phrase in zip(table, judged, instead, strict=True):
             cells.insert(2, phrase or both)
         lines = _aligned(table)
-        used = {cell for row in facts.rows for cell in row.strip.cells}
-        key = [f"{palette.LETTERS[cell]} {palette.word(cell)}" for cell in palette.OUTCOMES if cell in used]
-        lines += ["", "  " + ", ".join([*key, "blank: no run expected"])]
+        key = [f"{palette.LETTERS[cell]} {word}" for cell, word in wording.legend(facts.rows)]
+        lines += ["", "  " + "; ".join([*key, "blank: no run expected, or no check yet"])]
     if facts.kept:
         lines.append(f"  {wording.kept(facts)}")
     return _section("All checks, worst first" if facts.rows else "All checks", lines)
 
 
-def _row(row: CheckRow) -> list[str]:
+def _row(row: CheckRow, window: Window) -> list[str]:
     name = spell.plain(row.check)
     changed = wording.change(row.duration)
+    down = "n/a" if row.tally.down_s is None else wording.amount(row.tally.down_s)
     return [
         name if len(name) <= NAME_MOST else f"{name[: NAME_MOST - 3]}...",
         wording.letters(row.strip),
         f"{wording.quantile(row.duration)} {changed}".strip(),
         "n/a" if row.grace_s is None else wording.amount(row.grace_s),
-        "n/a" if row.tally.down_s is None else wording.amount(row.tally.down_s),
+        ", ".join(filter(None, (down, wording.down_now(row, window)))),
     ]
 
 

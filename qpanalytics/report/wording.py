@@ -8,12 +8,18 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
+from qpanalytics.ledger.reading import TRAILING
 from qpanalytics.report import palette
 from qpanalytics.report.model import FEW, CheckRow, Facts, Figure, Finding, Quantile, Strip, Tally, Trend, Window
+from qpanalytics.verdict.voice import Voice
+
+GAP_DAYS = TRAILING.days
+"""The time between completions is that of so many days: the strip and the window beside it are shorter."""
 
 NEEDS_SHOWN = 7
 """So many findings ask for somebody before the rest becomes one line: more are not read."""
 
+_OPTION = re.compile(r" (?=--?[a-z])")
 _UNIT = re.compile(r"(?<=[0-9]) (?=(?:%|ms|s|min|h|d)(?![0-9A-Za-z]))")
 _MARKS = "\u200e\u200f\u061c"
 """Left-to-right, right-to-left and Arabic letter marks: without them honest Arabic and Hebrew names read wrongly."""
@@ -59,6 +65,23 @@ def lead(facts: Facts) -> str:
     if facts.coverage == 1:
         said.append("all seen")
     return ", ".join(said) + "."
+
+
+def basis(facts: Facts) -> str:
+    """How many checks the large numbers come from, where it is not all of them; empty otherwise."""
+    rows = facts.all_rows
+    told = sum(row.gaps is not None for row in rows)
+    free = sum(row.schedule is None and row.gaps is None for row in rows)
+    without = []
+    if told:
+        without.append(f"{spell.number(told)} cannot be judged by {'its' if told == 1 else 'their'} ticks")
+    if free:
+        without.append(f"{spell.number(free)} {'has' if free == 1 else 'have'} no schedule")
+    if not without:
+        return ""
+    counted = f"{spell.number(facts.checks - told - free)} of {spell.plural(facts.checks, 'check')}"
+    these = "it" if told + free == 1 else "these"
+    return f"Counted over {counted}; {' and '.join(without)}: of {these} only reported failures count."
 
 
 def when(window: Window) -> str:
@@ -108,7 +131,10 @@ def about(seconds: float) -> str:
 
 
 def figure(fact: Figure, window: Window) -> tuple[str, str]:
-    """A large number and the line under it: ("3", "0 before; 1 check")."""
+    """A large number and the line under it: ("3", "0 before; 1 check").
+
+    A percentage has its counts beside it, so that "91 %, 44 % before" of two hundred runs is not read as of two thousand.
+    """
     earlier = f"the {window.noun} before"
 
     def value(number: float, of: int | None) -> str:
@@ -116,9 +142,14 @@ def figure(fact: Figure, window: Window) -> tuple[str, str]:
             return share(int(number), of or 0)
         return amount(number) if fact.unit == "seconds" else spell.number(int(number))
 
-    notes = []
+    def counts(number: float, of: int | None) -> str:
+        return f"{spell.number(int(number))} of {spell.number(of)}" if fact.unit == "share" and of and of >= FEW else ""
+
+    notes = [n for n in (counts(fact.value, fact.of),) if n]
     if fact.before is not None:
-        notes.append(f"{value(fact.before, fact.before_of)} {earlier if fact.unit == 'share' else 'before'}")
+        were = counts(fact.before, fact.before_of)
+        ago = earlier if fact.unit == "share" else "before"
+        notes.append(f"{value(fact.before, fact.before_of)} {ago}{were and f' ({were})'}")
     if fact.checks:
         notes.append(spell.plural(fact.checks, "check"))
     return value(fact.value, fact.of), "; ".join(notes)
@@ -141,16 +172,25 @@ def tally(of: Tally) -> str:
     return ", ".join(parts)
 
 
-def unjudged(row: CheckRow) -> str:
+def unjudged(row: CheckRow, window: Window | None = None) -> str:
     """What stands instead of rate and lateness where ticks cannot tell or nothing is promised; empty for other rows."""
     if row.gaps is not None:
+        noun = "" if window is None else " in this window" if window.noun == "window" else f" this {window.noun}"
+        failed = f"; {spell.number(row.failures)} of {spell.plural(row.runs, 'run')} failed{noun}" if row.failures else ""
         if row.gaps.p50_s is None:
-            return row.gaps.why or "too few to tell"
+            return f"{row.gaps.why or 'too few to tell'}{failed}"
         longest = "" if row.gaps.max_s is None else f", longest {spell.duration(row.gaps.max_s)}"
-        return f"every {spell.duration(row.gaps.p50_s)}{longest}"
+        return f"every {spell.duration(row.gaps.p50_s)}{longest} in {GAP_DAYS} days{failed}"
     if row.schedule is None:
         return spell.plural(row.runs, "run") + (f", {spell.number(row.failures)} failed" if row.failures else "")
     return ""
+
+
+def down_now(row: CheckRow, window: Window) -> str:
+    """ "down now, since Tue 24 Nov 04:08": its time down counts the window only, and it may have gone down after it."""
+    if row.down_since_at is None:
+        return ""
+    return f"down now, since {Voice(window.since_at, window.until_at, window.as_of, window.tz).moment(row.down_since_at)}"
 
 
 def quantile(of: Quantile) -> str:
@@ -215,6 +255,11 @@ def parts(finding: Finding) -> tuple[str, str, str]:
     return finding.sentence, "", ""
 
 
+def options(command: str) -> list[str]:
+    """A command cut before each option, so that a page breaks it there and not within a date or a name."""
+    return _OPTION.split(command)
+
+
 def say(text: str) -> str:
     """A sentence as the page prints it: an arrow where plain text has "->", and numbers that stay with their unit."""
     text = shown(text).replace(" -> ", " \N{RIGHTWARDS ARROW} ")
@@ -230,6 +275,8 @@ def strip(of: Strip) -> str:
         if cell is not None:
             days.setdefault(cell, []).append(day)
     head = f"{spell.plural(len(of.cells), 'day')} to {_day(of.days[-1])}"
+    if of.before and of.before < len(of.cells):
+        head += f", the check began on {_day(of.days[of.before])}"
     if not days:
         return f"{head}: nothing was expected"
     told = []
@@ -257,10 +304,20 @@ def letters(of: Strip) -> str:
     return "".join(" " if cell is None else palette.LETTERS[cell] for cell in of.cells)
 
 
-def cells_used(facts: Facts) -> tuple[str, ...]:
-    """The kinds of cell that the strips of a digest hold, in the order of the legend."""
-    used = {cell for row in facts.all_rows for cell in row.strip.cells}
-    return tuple(cell for cell in palette.OUTCOMES if cell in used)
+def legend(rows: Sequence[CheckRow]) -> list[tuple[str, str]]:
+    """The kinds of cell that the strips of these rows hold, in the order of the legend, each with what it means."""
+    used = {cell for row in rows for cell in row.strip.cells}
+    return [(cell, _ran(rows) if cell == "ran" else palette.word(cell)) for cell in palette.OUTCOMES if cell in used]
+
+
+def _ran(rows: Sequence[CheckRow]) -> str:
+    """Why no more is said of a run than that it ran."""
+    ran = [row for row in rows if "ran" in row.strip.cells]
+    whys = [
+        *(["tick unknown"] if any(row.schedule is not None for row in ran) else []),
+        *(["no schedule"] if any(row.schedule is None for row in ran) else []),
+    ]
+    return f"{palette.word('ran')}, {' or '.join(whys)}"
 
 
 def as_of(window: Window) -> str:

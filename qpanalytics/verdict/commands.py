@@ -52,6 +52,8 @@ def command(finding: Finding, history: History) -> str:
 
 
 def stamp(at: datetime) -> str:
-    """The shortest text that means this instant: a date where it is midnight in UTC."""
+    """The shortest text that means this instant: a date where it is midnight in UTC, else no finer than it is."""
     at = at.astimezone(UTC)
-    return at.date().isoformat() if at.time() == time() else spell.iso(at)
+    if at.time() == time():
+        return at.date().isoformat()
+    return f"{at:%Y-%m-%dT%H:%MZ}" if not at.second and not at.microsecond else spell.iso(at)

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from qpanalytics import spell
+from qpanalytics.ledger.reading import TRAILING
 from qpanalytics.verdict.finding import Finding, Kind
 from qpanalytics.verdict.rules_now import FEW
 from qpanalytics.verdict.voice import Voice, length, listed, names, pair
@@ -128,7 +129,7 @@ def _not_vouched(f: Finding, v: Voice) -> Said:
     g = f.figures
     many = len(f.checks) > 1
     subject = f.source if many else f.check
-    head = f"no data {'from' if many else 'of'} {subject}"
+    head = f"no data from {subject}"
     runs = spell.plural(g["runs"], "expected run")
     if g["until"] is not None:
         until = _at(g["until"], v)
@@ -137,7 +138,7 @@ def _not_vouched(f: Finding, v: Voice) -> Said:
         return subject, f"{head} {span}; {runs}{whose} cannot be counted.", ""
     since = f" since {_at(g['since'], v)}" if g["since"] else ""
     told = f"{len(f.checks)} checks have not been judged" if many else "it has not been judged"
-    todo = "Collect or import what came since." if f.asks else "Import what came since, or give it an end: valid_to."
+    todo = "Collect or import what came since." if f.asks else "Import what came since, or say when it ended."
     detail = f"{runs} {v.now()} cannot be counted. {todo}"
     return subject, f"{head}{since}; {told}{' since' if g['since'] else ''}.", detail
 
@@ -198,7 +199,7 @@ def _cannot_tell(f: Finding, v: Voice) -> Said:
         return subject, f"{subject} come at any moment between two ticks: {names(f.checks)}.", (
             f"{detail}; the table shows the time between runs."
         )  # fmt: skip
-    every = f"every {length(g['gap_p50_s'])}, longest {length(g['gap_max_s'])}"
+    every = f"every {length(g['gap_p50_s'])}, longest {length(g['gap_max_s'])} in {TRAILING.days} days"
     return f.check, f"{f.check} comes {every}, at any moment between two ticks.", f"{detail}."
 
 

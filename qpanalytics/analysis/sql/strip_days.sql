@@ -1,6 +1,7 @@
 -- reads: checks, telling, judged, now_runs.  $tz: the reader's zone; [$from_at, $to_at): the days of the strip.
 -- returns: one row per check and local day on which something was expected or ran: the worst outcome, as a rank; `ran`
 -- where ticks cannot tell or nothing is promised. What nobody saw is worse than what went well: it is not drawn over.
+-- A run that hangs is worse than one that fails, as in the order of findings: somebody has to stop it.
 with told as (
     select check_id, schedule is not null and not coalesce(cannot_tell, false) as by_promise
     from checks left join telling using (check_id)
@@ -17,7 +18,7 @@ marks as (
 )
 select
     check_id, timezone($tz, mark_at)::date as day,
-    max(list_position(['pending', 'excused', 'ran', 'on_time', 'unknown', 'late', 'missed', 'hung', 'failed'], outcome))
+    max(list_position(['pending', 'excused', 'ran', 'on_time', 'unknown', 'late', 'missed', 'failed', 'hung'], outcome))
         as worst
 from marks
 where mark_at >= $from_at and mark_at < $to_at
