@@ -389,7 +389,7 @@ def test_a_store_that_lacks_what_it_was_fed_is_filled_again_from_the_source(worl
         world.collect(server)
         if how == "deleted":
             world.store.path.unlink()
-            assert agree_on_cursors(world.state, None)
+            assert agree_on_cursors(world.state, 0)
         else:
             world.store.path.write_bytes(copy)
             with world.store.read() as con:

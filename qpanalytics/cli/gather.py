@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +40,6 @@ def collect(
     """Look at every live source once, and take what it shows into the store."""
     from qpanalytics.cli.progress import progress
     from qpanalytics.collect.run import Collector, agree_on_cursors
-    from qpanalytics.errors import StoreBusy
     from qpanalytics.sources import open_configured
     from qpanalytics.store.state import State
 
@@ -54,11 +53,11 @@ def collect(
             opened = open_configured(table, os.environ, asked.folder, now)
             open_.callback(opened.close)
             sources.append(opened)
-        with suppress(StoreBusy):
-            _known(store)
+        # asked first, so that what is no store is refused before anything is made beside it
+        fed_before = _fed(store)
         state = open_.enter_context(State.beside(store.path))
-        with suppress(StoreBusy):  # then it is there, and a later look will see
-            agree_on_cursors(state, _fed(store, state))
+        if fed_before is not None:
+            agree_on_cursors(state, fed_before.get(state.identity, 0))
         with progress("collecting") as step:
             looks = Collector(state, now, step=step).collect(sources)
         fed, held = _feed(store, state)
@@ -88,23 +87,18 @@ def _store(settings: Settings, db: object) -> Store:
     return Store(db if isinstance(db, Path) else settings.store.path, patience_s=STORE_PATIENCE_S)
 
 
-def _known(store: Store) -> None:
-    """Refuses what is no store before anything is made beside it."""
-    from qpanalytics.store.db import Store
-
-    if store.exists():
-        with Store(store.path, patience_s=GLANCE_PATIENCE_S).read():
-            pass
-
-
-def _fed(store: Store, state: State) -> int | None:
-    from qpanalytics.collect.feed import fed_up_to
+def _fed(store: Store) -> dict[str, int] | None:
+    """The last piece that the store got of each state file; None while it is held: then a later look will see."""
+    from qpanalytics.errors import StoreBusy
     from qpanalytics.store.db import Store
 
     if not store.exists():
+        return {}
+    try:
+        with Store(store.path, patience_s=GLANCE_PATIENCE_S).read() as con:
+            return dict(con.execute("select state, max(piece) from store.fed group by state").fetchall())
+    except StoreBusy:
         return None
-    with Store(store.path, patience_s=GLANCE_PATIENCE_S).read() as con:
-        return fed_up_to(con, state.identity)
 
 
 def _feed(store: Store, state: State) -> tuple[Fed | None, str]:

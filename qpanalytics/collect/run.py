@@ -214,12 +214,12 @@ class _Progress:
             self._step(self._done, self._all)
 
 
-def agree_on_cursors(state: State, fed: int | None) -> bool:
-    """Has everything read again that a store no longer has; `fed` is the last piece that it got, None without a store.
+def agree_on_cursors(state: State, fed: int) -> bool:
+    """Has everything read again that a store no longer has; `fed` is the last piece that it got, 0 for none.
 
     A store that was deleted or put back from a copy lacks what was fed and forgotten since. True if it was so.
     """
-    if state.dropped() > (fed or 0):
+    if state.dropped() > fed:
         state.forget_cursors()
         return True
     return False
