@@ -6,7 +6,8 @@ import fast
 import oracle
 import pytest
 from histories import History, histories
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
+from oracle_windows import Version
 from scenarios import Scenario, verify
 from scenarios_healthchecks import SCENARIOS as SERVER_STORIES
 from scenarios_rules import SCENARIOS as RULE_STORIES
@@ -19,8 +20,23 @@ def test_the_ledger_tells_each_story(story: Scenario) -> None:
     verify(story, derive=fast.derive, status=fast.status, downs=fast.downs)
 
 
+#: The third promise's early margin of two hours reaches over the whole second one, which lasts two hours.
+OVERTAKEN = History(
+    pings=[],
+    versions=[
+        Version(1_780_358_400_000_000, None, "0 * * * *"),
+        Version(1_780_394_400_000_001, None, "0 * * * *"),
+        Version(1_780_401_600_000_000, 1_780_574_400_000_000, "15 8,20 * * 1-5", "America/New_York", early_s=7200.0),
+    ],
+    pauses=[],
+    vouched=[(1_777_766_400_000_000, 1_783_166_400_000_000)],
+    as_of=1_780_574_400_000_000,
+)
+
+
 @settings(SLOW, max_examples=300)
 @given(histories())
+@example(OVERTAKEN)
 def test_the_ledger_agrees_with_the_oracle(h: History) -> None:
     # What is vouched for later than as_of cannot be known then.
     told = {"pauses": h.pauses, "vouched": [(a, min(b, h.as_of)) for a, b in h.vouched if a <= h.as_of]}

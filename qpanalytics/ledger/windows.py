@@ -251,13 +251,20 @@ def _early(version: Version, gap: Instants) -> Instants:
 
 
 def _first_window(versions: Sequence[Version], number: int) -> int:
-    """Where the first window of version `number` or of the next one that has any starts."""
+    """Where the first window of version `number` or of a later one starts, the soonest: a wide early margin may reach
+    over the version before."""
+    soonest = FOREVER_US
     for version in versions[number:]:
+        margin = EARLY_MOST_US if version.early_s is None else round(version.early_s * 1e6)
+        if version.from_us - margin >= soonest:
+            continue
         if version.kind == "interval" and version.counts:
-            return version.from_us
+            soonest = version.from_us
+            continue
         schedule = _fixed(version)
         first = None if schedule is None else schedule.after(version.from_us - 1)
         if schedule is not None and first is not None and first < version.to_us:
             before = schedule.before(first)
-            return first - int(_early(version, np.array([0 if before is None else first - before]))[0])
-    return FOREVER_US
+            start = first - int(_early(version, np.array([0 if before is None else first - before]))[0])
+            soonest = min(soonest, start)
+    return soonest
