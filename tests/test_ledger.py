@@ -32,11 +32,24 @@ OVERTAKEN = History(
     vouched=[(1_777_766_400_000_000, 1_783_166_400_000_000)],
     as_of=1_780_574_400_000_000,
 )
+#: Two intervals follow one another; the first of them ends the window before.
+SUCCEEDED = History(
+    pings=[],
+    versions=[
+        Version(1_792_800_000_000_000, 1_792_800_000_000_001, "0 * * * *"),
+        Version(1_792_800_000_000_001, None, "every 1 h"),
+        Version(1_792_800_000_100_000, None, "every 1 h"),
+    ],
+    pauses=[],
+    vouched=[(1_790_208_000_000_000, 1_795_608_000_000_000)],
+    as_of=1_793_016_000_000_000,
+)
 
 
 @settings(SLOW, max_examples=300)
 @given(histories())
 @example(OVERTAKEN)
+@example(SUCCEEDED)
 def test_the_ledger_agrees_with_the_oracle(h: History) -> None:
     # What is vouched for later than as_of cannot be known then.
     told = {"pauses": h.pauses, "vouched": [(a, min(b, h.as_of)) for a, b in h.vouched if a <= h.as_of]}

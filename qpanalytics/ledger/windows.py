@@ -259,7 +259,7 @@ def _first_window(versions: Sequence[Version], number: int) -> int:
         if version.from_us - margin >= soonest:
             continue
         if version.kind == "interval" and version.counts:
-            soonest = version.from_us
+            soonest = min(soonest, version.from_us)
             continue
         schedule = _fixed(version)
         first = None if schedule is None else schedule.after(version.from_us - 1)
