@@ -1,11 +1,11 @@
--- reads: pings (n where the source numbers them), batch, store.shown.  Only of live sources: a file may leave rows out.
+-- reads: store.pings (n where the source numbers them), due (check_id), store.shown.  Only of live sources: a file may leave rows out.
 -- returns: one row per hole in the numbers of a check: how many are missing, and the times of the neighbours. Before the
 -- first ping that we saw nobody was collecting, unless the first reply was empty: then the count at that time is the
 -- neighbour.
 with numbered as (
-    select check_id, n, received_at from pings semi join store.shown using (check_id) where n is not null
+    select check_id, n, received_at from store.pings semi join due using (check_id) semi join store.shown using (check_id) where n is not null
     union all
-    select check_id, baseline, baseline_at from store.shown semi join batch using (check_id) where baseline is not null
+    select check_id, baseline, baseline_at from store.shown semi join due using (check_id) where baseline is not null
 ),
 paired as (
     select check_id, n, received_at,

@@ -9,8 +9,10 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from qpanalytics.ledger.pairing import Runs
 from qpanalytics.ledger.versions import FOREVER_US, Version, effective
 from qpanalytics.ledger.windows import Windows
 
@@ -45,7 +47,10 @@ def sql_of(name: str) -> str:
 def instants(values: Any) -> pa.Array:
     """Epoch microseconds as UTC timestamps; FOREVER_US is NULL."""
     array = np.asarray(values, dtype=np.int64)
-    return pa.array(array, type=pa.int64(), mask=np.abs(array) >= FOREVER_US - 1).cast(_INSTANT)
+    missing = np.abs(array) >= FOREVER_US - 1
+    if missing.all():
+        return pa.nulls(len(array), _INSTANT)
+    return pa.array(array, type=pa.int64(), mask=missing if missing.any() else None).cast(_INSTANT)
 
 
 def windows_table(check_id: int, versions: Sequence[Version], windows: Windows) -> pa.Table:
@@ -73,6 +78,100 @@ def windows_table(check_id: int, versions: Sequence[Version], windows: Windows) 
         ],
         schema=WINDOWS_SCHEMA,
     )
+
+
+def columns_of(check_id: int, versions: Sequence[Version], parts: Iterable[Windows]) -> dict[str, npt.NDArray[Any]]:
+    """The windows of one check as columns, with their check, deadline and max runtime (seconds, NaN: none)."""
+    found = [windows.columns() for windows in parts] or [Windows().columns()]
+    c: dict[str, npt.NDArray[Any]] = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
+    grace = np.array([v.grace_us for v in versions] or [0], dtype=np.int64)
+    limit = np.array([np.nan if v.max_runtime_s is None else v.max_runtime_s for v in versions] or [np.nan])
+    c["check"] = np.full(len(c["expected"]), check_id, dtype=np.int32)
+    c["deadline"] = c["expected"] + grace[c["version"]]
+    c["max_runtime_s"] = limit[c["version"]]
+    return c
+
+
+def runs_columns(runs: Runs, mine: slice) -> dict[str, npt.NDArray[Any]]:
+    """What the facts are made of, of some runs."""
+    return {name: getattr(runs, name)[mine] for name in ("started", "completed", "abandoned", "duration_s", "success")}
+
+
+def runs_table(
+    runs: Runs,
+    mine: slice,
+    windows: Mapping[str, npt.NDArray[Any]],
+    window: npt.NDArray[np.int64],
+    limit: npt.NDArray[np.int64],
+    own_limit: npt.NDArray[np.int64],
+) -> pa.Table:
+    """Rows of `store.runs`; `window` is the place of each run's window among `windows`, -1 for none."""
+    outside = window < 0
+    version, expected = (windows[name][window] if len(windows[name]) else window for name in ("version", "expected"))
+    completed = runs.completed[mine]
+    return pa.table(
+        {
+            "check_id": runs.check[mine],
+            "run_id": runs.run_id[mine],
+            "started_at": instants(runs.started[mine]),
+            "completed_at": instants(completed),
+            "duration_s": _known(runs.duration_s[mine]),
+            "success": pa.array(runs.success[mine], mask=completed == FOREVER_US),
+            "exit_status": runs.exit_status[mine],
+            "abandoned_at": instants(runs.abandoned[mine]),
+            "version": pa.array(version.astype(np.int32), mask=outside),
+            "expected_at": instants(np.where(outside, FOREVER_US, expected)),
+            "limit_at": instants(limit),
+            "own_limit_at": instants(own_limit),
+            "seq": runs.seq[mine],
+        }
+    )
+
+
+def occurrences_table(windows: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
+    """Rows of `store.occurrences`, one for each window."""
+    columns: dict[str, Any] = {
+        "check_id": windows["check"],
+        "version": windows["version"].astype(np.int32),
+        "expected_at": instants(windows["expected"]),
+        "window_start_at": instants(windows["start"]),
+        "end_at": instants(windows["end"]),
+        "deadline_at": instants(windows["deadline"]),
+        "gap_s": pa.array(windows["gap"] / 1e6, mask=windows["gap"] == 0),
+        "max_runtime_s": _known(windows["max_runtime_s"]),
+        "anchored": windows["anchored"] == 1,
+        "closed_at": instants(windows["closed"]),
+    }
+    for name in ("success", "failure"):
+        columns[f"{name}_at"] = instants(facts[name])
+        columns[f"{name}_started_at"] = instants(facts[f"{name}_started"])
+        columns[f"{name}_duration_s"] = _known(facts[f"{name}_duration_s"])
+    for name in ("open_started", "open_limit", "abandoned_started", "last_event"):
+        columns[f"{name}_at"] = instants(facts[name])
+    for name in ("attempts", "failures", "extra"):
+        columns[name] = facts[name].astype(np.int32)
+    return pa.table(columns)
+
+
+def _known(figures: npt.NDArray[np.float64]) -> pa.Array:
+    """Figures, NaN as NULL."""
+    missing = np.isnan(figures)
+    if missing.all():
+        return pa.nulls(len(figures), pa.float64())
+    return pa.array(figures, mask=missing if missing.any() else None)
+
+
+def due_table(check_ids: Sequence[int]) -> pa.Table:
+    """Checks to derive."""
+    n = len(check_ids)
+    return pa.table(
+        {"check_id": pa.array(check_ids, pa.int32()), "cut_at": pa.nulls(n, _INSTANT), "seq": pa.nulls(n, pa.int64())}
+    )
+
+
+def horizons_table(check_ids: Sequence[int], horizons: Sequence[int]) -> pa.Table:
+    """Rows of `store.ledger`."""
+    return pa.table({"check_id": pa.array(check_ids, pa.int32()), "horizon_at": instants(horizons)})
 
 
 def spans_table(spans: Mapping[int, Sequence[tuple[int, int]]]) -> pa.Table:
@@ -103,11 +202,18 @@ def promises_table(promises: Mapping[int, Sequence[Version]]) -> pa.Table:
     )
 
 
-def put(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
-    """`table` as the temporary table `name`."""
-    con.register("arriving", table)
+def put(con: duckdb.DuckDBPyConnection, name: str, arriving: pa.Table) -> None:
+    """The rows `arriving` as the temporary table `name`.
+
+    DuckDB finds them by the name of the variable: what is registered instead is held until the transaction ends.
+    """
     con.execute(f"create or replace temp table {name} as from arriving")
-    con.unregister("arriving")
+
+
+def append(con: duckdb.DuckDBPyConnection, name: str, arriving: pa.Table) -> None:
+    """Adds the rows `arriving` to the table `name`, found as in `put`."""
+    if len(arriving):
+        con.execute(f"insert into {name} by name from arriving")
 
 
 def first_pings(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None = None) -> dict[int, int | None]:

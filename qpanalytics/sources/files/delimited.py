@@ -275,9 +275,9 @@ def put(con: duckdb.DuckDBPyConnection, columns: list[str], rows: Iterator[Row])
     for batch in _batches(rows):
         lines = pa.array([line for line, _ in batch], pa.int64())
         texts = [pa.array(values, pa.string()) for values in zip(*(values for _, values in batch), strict=True)]
-        con.register("qpa_file_batch", pa.table([lines, *texts], names=["line", *columns]))
+        # found by its name in here; what is registered instead is held until the transaction ends
+        qpa_file_batch = pa.table([lines, *texts], names=["line", *columns])  # noqa: F841
         con.execute(f"insert into {RECORDS} from qpa_file_batch")
-        con.unregister("qpa_file_batch")
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
