@@ -18,7 +18,7 @@ from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.settings import SourceTable
 from qpanalytics.sources.base import Batch, Cursor, Ping, SeenCheck, Source
 from qpanalytics.sources.healthchecks import Healthchecks, from_settings
-from qpanalytics.sources.healthchecks_replies import Flip, to_batch, to_check, to_flips, to_ping, unique_key
+from qpanalytics.sources.healthchecks_replies import Flip, to_batch, to_check, to_flips, to_ping, unique_key, usual
 from qpanalytics.sources.http import Http, HttpError
 
 NOW = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
@@ -889,3 +889,32 @@ def test_without_an_address_it_is_the_hosted_service() -> None:
     assert source._http.where == "https://healthchecks.io/"
     with pytest.raises(ConfigError, match="url is not an address"):
         from_settings(SourceTable(name="prod", kind="healthchecks", url="hc.example"), READ_WRITE, lambda: NOW)
+
+
+def test_a_usual_reply_read_as_columns_is_the_same_as_ping_by_ping() -> None:
+    replies = [name for name in recorded() if "_pings_" in name and "body_json" in recorded()[name]["response"]]
+    assert len(replies) > 5
+    for name in replies:
+        rows = recorded_json(name)["pings"]
+        columns = usual(rows)
+        assert (columns is None) == (not rows), name
+        if columns is not None:
+            assert list(columns) == [to_ping(row) for row in reversed(rows)]
+            assert list(columns[3:7]) == list(columns)[3:7]
+            assert columns[-1] == to_ping(rows[0])
+
+
+@given(
+    st.sampled_from(["type", "date", "n", "rid", "remote_addr"]),
+    st.sampled_from([None, "", 0, -1, 2**60, 1.5, True, "x" * 70, "2026-11-24", "2026-11-24T02:30:17+01:00"])
+    | st.sampled_from(["9999-01-01T00:00:00+00:00", "2026-11-24 02:30+00:00", "2026-11-24T02:30:17.1234567+00:00"])
+    | st.text(max_size=8),
+    st.booleans(),
+)
+def test_an_unusual_ping_is_never_read_as_columns_otherwise_than_by_itself(field: str, value: Any, absent: bool) -> None:
+    odd = {**ROW, "n": 8, field: value}
+    if absent:
+        del odd[field]
+    columns = usual([odd, ROW])
+    if columns is not None:
+        assert list(columns) == [to_ping(ROW), to_ping(odd)]

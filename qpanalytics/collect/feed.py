@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import pieces, snapshots
@@ -68,8 +69,9 @@ def _take(
 
 def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> set[int]:
     """Everything of one source but the ledger; returns the checks that have to be derived again."""
-    numbers = _fetches(con, source, waiting)
-    _stage(con, waiting, numbers)
+    rows = {piece.piece: pieces.rows(piece) for piece in waiting if piece.rows is not None}
+    numbers = _fetches(con, source, waiting, rows)
+    _stage(con, waiting, numbers, rows)
     labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
     name_checks(con, source, labels, waiting[0].at)
     before = _one(con, "select count(*) from store.pings")
@@ -93,18 +95,22 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
     return touched
 
 
-def _stage(con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], numbers: dict[str, int]) -> None:
+def _stage(
+    con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], numbers: dict[str, int], rows: dict[int, pa.Table]
+) -> None:
     """`staged_pings` of all pieces, `file_no` the fetch of their look."""
-    parts: list[pa.Table] = []
-    for piece in waiting:
-        if piece.rows is not None:
-            found = pieces.rows(piece)
-            parts.append(found.append_column("file_no", pa.array([numbers[piece.look]] * len(found), pa.int32())))
+    parts = [
+        rows[p.piece].append_column("file_no", pa.repeat(pa.scalar(numbers[p.look], pa.int32()), len(rows[p.piece])))
+        for p in waiting
+        if p.piece in rows
+    ]
     table = pa.concat_tables(parts) if parts else pieces.empty()
-    tables.put(con, "staged_pings", table.append_column("row_no", pa.array(range(len(table)), pa.int64())))
+    tables.put(con, "staged_pings", table.append_column("row_no", pa.array(np.arange(len(table)), pa.int64())))
 
 
-def _fetches(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece]) -> dict[str, int]:
+def _fetches(
+    con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], rows: dict[int, pa.Table]
+) -> dict[str, int]:
     """A row of `fetches` for each look, made with its first piece and completed by its last; their numbers.
 
     Its `until_at` is how far the look vouches for every check that it read.
@@ -123,7 +129,7 @@ def _fetches(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piec
                 "insert into store.fetches values (?, ?, ?, 'live', ?, null, ?, null, null, 0, 0, 0, 'cut short')",
                 [known[look], known[look], source, look, mine[0].at],
             )
-        brought = sum(len(pieces.rows(p)) for p in mine if p.rows is not None)
+        brought = sum(len(rows[p.piece]) for p in mine if p.piece in rows)
         bad = sum(int(p.said["bad"]) for p in mine if p.kind == "pings")
         reached = [b for p in mine for _, _, b in pieces.spans(p)]
         con.execute(

@@ -6,10 +6,13 @@ replies of its system into the rows below, and leaves out what the system does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Where a source stopped reading a check, in its own words; JSON values only. Empty before the first look.
 Cursor = Mapping[str, int | float | str | None]
@@ -61,6 +64,29 @@ class Ping(NamedTuple):
     body: str | None = None
 
 
+class PingColumns(Sequence[Ping]):
+    """Pings as Arrow arrays in the order and types of `Ping`'s fields, for sources that show thousands at a time."""
+
+    def __init__(self, *columns: pa.Array) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    @overload
+    def __getitem__(self, place: int) -> Ping: ...
+    @overload
+    def __getitem__(self, place: slice) -> PingColumns: ...
+    def __getitem__(self, place: int | slice) -> Ping | PingColumns:
+        if isinstance(place, slice):
+            first, stop, step = place.indices(len(self))
+            if step != 1:
+                raise ValueError("columns are cut, not skipped through")
+            return PingColumns(*(column.slice(first, max(stop - first, 0)) for column in self.columns))
+        at, *others = (column[range(len(self))[place]].as_py() for column in self.columns)
+        return Ping(at.astimezone(UTC), *others)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Pings of one check that one reply held, oldest first, and what the reply proves.
@@ -69,7 +95,7 @@ class Batch:
     where the reply proves nothing. `lost` counts pings that the system stored and no longer shows.
     """
 
-    rows: list[Ping]
+    rows: Sequence[Ping]
     next_cursor: Cursor
     vouches_for: tuple[datetime, datetime] | None
     lost: int = 0

@@ -20,15 +20,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import itemgetter
+from operator import itemgetter, lt
 from typing import Any, NamedTuple
 
 from qpanalytics import schedules
 from qpanalytics.errors import ScheduleError
-from qpanalytics.sources.base import Batch, Cursor, Ping, SeenCheck
+from qpanalytics.sources.base import Batch, Cursor, Ping, PingColumns, SeenCheck
 from qpanalytics.spell import EARLIEST, LATEST, duration, iso, plural, quoted
 from qpanalytics.words import Kind
 
@@ -155,6 +155,39 @@ def to_ping(row: Any) -> Ping:
     return _odd_ping(row)
 
 
+def usual(rows: list[Any]) -> PingColumns | None:
+    """All pings of a reply (newest first) at once, oldest first; None if one of them is not quite as usual."""
+    import pyarrow as pa
+
+    try:
+        dates, kinds, numbers, rids, hosts = zip(*map(_FIELDS, reversed(rows)), strict=True)
+        if not (
+            set(map(type, numbers)) == {int}
+            and numbers[0] > 0
+            and numbers[-1] < LARGEST_N
+            and all(map(lt, numbers, numbers[1:]))
+            and set(kinds) <= _KINDS.keys()
+            and all(type(rid) is str and 0 < len(rid) <= 64 for rid in set(rids) - {None})
+            and all(type(host) is str and 0 < len(host) <= 64 for host in set(hosts) - {None})
+            and set(map(itemgetter(_OFFSET), dates)) == {"+00:00"}
+        ):
+            return None
+        at = pa.array(dates, pa.string()).cast(pa.timestamp("us", tz="UTC"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    first, last = min(dates), max(dates)
+    if not (first >= "1970" and last < "2262"):
+        return None
+    n = len(rows)
+    none = (pa.nulls(n, pa.float64()), pa.nulls(n, pa.int16()))
+    texts = [pa.array(values, pa.string()) for values in (kinds, rids, hosts)]
+    return PingColumns(at, texts[0], pa.array(numbers, pa.int64()), texts[1], *none, texts[2], pa.nulls(n, pa.string()))
+
+
+_FIELDS = itemgetter("date", "type", "n", "rid", "remote_addr")
+_OFFSET = slice(-6, None)
+
+
 def _odd_ping(row: Any) -> Ping:
     """A ping that is not quite as usual, field by field."""
     if not isinstance(row, Mapping):
@@ -247,10 +280,13 @@ def _went_back(seen: _Seen, rows: list[Any], numbers: list[int | None], top: int
     return _known(_field(rows[numbers.index(seen.n)], "date")) not in (seen.newest, None)
 
 
-def _read(rows: list[Any], numbers: list[int | None], seen: int) -> tuple[list[Ping], int, str]:
+def _read(rows: list[Any], numbers: list[int | None], seen: int) -> tuple[Sequence[Ping], int, str]:
     """The pings by number from a little before `seen` on, how many new ones cannot be read, and why the first cannot."""
     floor = seen - OVERLAP
     wanted = rows if floor <= 0 else [row for row, n in zip(rows, numbers, strict=True) if n is None or n > floor]
+    columns = usual(wanted)
+    if columns is not None:
+        return columns, 0, ""
     bad, why = 0, ""
     try:
         pings = [to_ping(row) for row in wanted]
@@ -270,7 +306,7 @@ def _read(rows: list[Any], numbers: list[int | None], seen: int) -> tuple[list[P
     return pings, bad, why
 
 
-def _unbroken(pings: list[Ping], top: int | None) -> list[Ping]:
+def _unbroken(pings: Sequence[Ping], top: int | None) -> Sequence[Ping]:
     """The end of `pings` (by number) that has every number up to `top`."""
     if not pings or top is None or pings[-1].n != top:
         return []
