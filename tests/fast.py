@@ -56,16 +56,21 @@ def filled(
             con.execute("insert into store.fetch_checks values (?, 1)", [number])
         for since, until in pauses:
             con.execute("insert into store.pauses values (1, ?, ?, '')", [instant(since), instant(until)])
-        if pings:
-            con.executemany(
-                "insert into store.pings values (1, ?, ?, ?, ?, ?, ?, null, null, ?, 0, ?)",
-                [
-                    (instant(p.received_at), p.kind, p.n, p.run_id or None, p.duration_s, p.exit_status, i, i)
-                    for i, p in enumerate(pings)
-                ],
-            )
+        add(con, list(enumerate(pings)))
         build(con)
     return store
+
+
+def add(con: duckdb.DuckDBPyConnection, pings: Sequence[tuple[int, oracle.Ping]]) -> None:
+    """Stores pings of the one check, each with its place among all of them."""
+    if pings:
+        con.executemany(
+            "insert into store.pings values (1, ?, ?, ?, ?, ?, ?, null, null, ?, 0, ?)",
+            [
+                (instant(p.received_at), p.kind, p.n, p.run_id or None, p.duration_s, p.exit_status, i, i)
+                for i, p in pings
+            ],
+        )
 
 
 def history(store: MemoryStore, as_of: int) -> History:

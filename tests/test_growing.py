@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
+import duckdb
+import fast
+from histories import History, histories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qpanalytics.collect.intake import Looked, take
 from qpanalytics.history import rebuild
+from qpanalytics.ledger.build import build
 from qpanalytics.settings import CheckEntry
 from qpanalytics.store.db import MemoryStore
 
@@ -112,3 +118,38 @@ def test_a_file_taken_twice_adds_nothing_and_equal_rows_stay_two(tmp_path: Path)
         _take(store, rows, [])
         with store.read() as con:
             assert con.execute("select count(*), count(distinct k) from store.pings").fetchone() == (2, 2)
+
+
+#: Without their check, in an order of their own.
+LEDGER = {
+    "runs": "columns(* exclude check_id)::varchar", "occurrences": "columns(* exclude check_id)::varchar",
+    "ledger": "horizon_at::varchar, derived_under",
+}  # fmt: skip
+
+
+def _stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        table: con.execute(f"select {columns} from store.{table} order by all").fetchall()  # noqa: S608 - constants
+        for table, columns in LEDGER.items()
+    }
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(histories(), st.lists(st.floats(0, 1), min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
+def test_pings_that_come_later_are_derived_as_if_all_had_been_there(
+    h: History, parts: list[float], luck: random.Random, late: bool
+) -> None:
+    """Whole stretches of time at once as from a file or a look, or (`late`) any ping at any time."""
+    order = sorted(enumerate(h.pings), key=lambda p: p[1].received_at)
+    if late:
+        luck.shuffle(order)
+    stops = sorted(round(part * len(order)) for part in parts)
+    with fast.filled([], h.versions, h.pauses, h.vouched).write() as con:
+        for begin, stop in pairwise([0, *stops, len(order)]):
+            come = order[begin:stop]
+            fast.add(con, come)
+            if come:
+                build(con, {1: min(p.received_at for _, p in come)})
+        grown = _stored(con)
+        build(con)
+        assert grown == _stored(con)

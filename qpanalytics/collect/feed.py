@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import pieces, snapshots
-from qpanalytics.collect.intake import add_pings, name_checks
+from qpanalytics.collect.intake import add_pings, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
@@ -60,15 +60,15 @@ def fed_up_to(con: duckdb.DuckDBPyConnection, identity: str) -> int:
 def _take(
     con: duckdb.DuckDBPyConnection, waiting: Sequence[Piece], fed: Fed, progress: Callable[[int, int], None] | None
 ) -> None:
-    touched: set[int] = set()
+    touched: dict[int, int | None] = {}
     for source in dict.fromkeys(p.source for p in waiting):
         touched |= _take_source(con, source, [p for p in waiting if p.source == source], fed)
     fed.checks = max(fed.checks, len(touched))
-    build(con, sorted(touched), progress=progress)
+    build(con, touched, progress=progress)
 
 
-def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> set[int]:
-    """Everything of one source but the ledger; returns the checks that have to be derived again."""
+def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> dict[int, int | None]:
+    """Everything of one source but the ledger; returns the checks to derive again, and since when pings are new."""
     rows = {piece.piece: pieces.rows(piece) for piece in waiting if piece.rows is not None}
     numbers = _fetches(con, source, waiting, rows)
     _stage(con, waiting, numbers, rows)
@@ -84,11 +84,11 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
         """,
         [list(numbers.values())],
     )
-    of_these = "select distinct check_id from store.pings where fetch_id in (select unnest(?))"
-    touched = {row[0] for row in con.execute(of_these, [list(numbers.values())]).fetchall()}
+    touched: dict[int, int | None] = {}
     for piece in waiting:
         if piece.kind == "checks":
-            touched |= snapshots.apply(con, source, pieces.seen_checks(piece), piece.at)
+            touched |= dict.fromkeys(snapshots.apply(con, source, pieces.seen_checks(piece), piece.at))
+    touched |= new_since(con, "fetch_id in (select unnest($fetches))", {"fetches": list(numbers.values())})
     ids = dict(con.execute("select key, check_id from store.checks where source = ?", [source]).fetchall())
     watch(con, [(ids[key], micros(a), micros(b)) for p in waiting for key, a, b in pieces.spans(p) if key in ids])
     _replies(con, ids, waiting)

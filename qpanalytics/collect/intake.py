@@ -66,14 +66,20 @@ def take(
         rows, added = _record(con, source, first + number, number, look, covers_until, tried_at)
         taken.rows.append(rows)
         taken.added.append(added)
-    changed = {
-        row[0]
-        for row in con.execute("select distinct check_id from store.pings where fetch_id >= ?", [first]).fetchall()
-    }
-    touched = sorted(changed | set(restated))
+    touched = dict.fromkeys(restated) | new_since(con, "fetch_id >= $fetch", {"fetch": first})
     taken.touched = len(touched)
     build(con, touched, progress=progress)
     return taken
+
+
+def new_since(con: duckdb.DuckDBPyConnection, which: str, params: dict[str, object]) -> dict[int, int | None]:
+    """The first of the pings `which` (a condition in SQL, ours) of each check that has one, in epoch microseconds."""
+    return dict(
+        con.execute(
+            f"select check_id, epoch_us(min(received_at)) from store.pings where {which} group by check_id",  # noqa: S608
+            params,
+        ).fetchall()
+    )
 
 
 def restate(con: duckdb.DuckDBPyConnection, source: str, entries: Sequence[CheckEntry], *, origin: str) -> list[int]:

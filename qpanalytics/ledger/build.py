@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 
 from qpanalytics.ledger import tables
+from qpanalytics.ledger.cutting import Cut, derived_under, find_cuts
 from qpanalytics.ledger.pairing import Runs, pair, read_pings
 from qpanalytics.ledger.placing import limits, place
 from qpanalytics.ledger.settling import settle
 from qpanalytics.ledger.versions import FOREVER_US, Version, chains
 from qpanalytics.ledger.windows import Instants, fixed_windows, interval_windows
 
-#: What is derived, and can be dropped at any time.
-DERIVED = ("runs", "occurrences", "ledger", "holes")
 #: Pings paired at a time, and windows settled at a time: some 200 MB.
 BATCH = 500_000
 #: Checks derived at a time.
@@ -24,70 +24,113 @@ MOST_CHECKS = 1_000
 
 def build(
     con: duckdb.DuckDBPyConnection,
-    check_ids: Sequence[int] | None = None,
+    touched: Iterable[int] | Mapping[int, int | None] | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Derives the ledger of `check_ids` (of every check without them) anew, inside the caller's transaction.
+    """Derives the ledger of the `touched` checks (of every check without them), inside the caller's transaction.
 
-    The result depends on the stored pings, versions and pauses only, never on what was derived before, so deriving
-    what new data touches equals a rebuild from scratch. `progress(done, all)` is called after each batch.
+    Where `touched` gives the instant (epoch microseconds) before which a check has no new ping, what lies before the
+    last quiet moment ahead of it stays. Either way the result depends on the stored pings, versions and pauses only and
+    equals a rebuild from scratch. `progress(done, all)` is called after each batch.
     """
-    if check_ids is None:
-        for table in DERIVED:
-            con.execute(f"delete from store.{table}")  # noqa: S608 - constants
-        check_ids = [row[0] for row in con.execute("select check_id from store.checks order by 1").fetchall()]
-    else:
-        for table in DERIVED:
-            con.execute(f"delete from store.{table} where check_id in (select unnest(?))", [list(check_ids)])  # noqa: S608
-    done = 0
-    for ids, last in _batches(con, sorted(check_ids)):
-        _derive(con, ids, last)
-        done += len(ids)
-        if progress is not None:
-            progress(done, len(check_ids))
-
-
-def _batches(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int]) -> Iterator[tuple[list[int], dict[int, int]]]:
-    """Checks that have so many pings together, and the last ping of each that has any."""
-    found = con.execute(
-        """
-        select check_id, count(*), epoch_us(max(received_at)) from store.pings
-        where check_id in (select unnest(?)) group by check_id
-        """,
-        [list(check_ids)],
+    if touched is None:
+        touched = [row[0] for row in con.execute("select check_id from store.checks").fetchall()]
+    since = dict(touched) if isinstance(touched, Mapping) else dict.fromkeys(touched)
+    ids = sorted(since)
+    if not ids:
+        return
+    known = _Known.of(con, ids)
+    stored = con.execute(
+        "select check_id, derived_under, epoch_us(horizon_at) from store.ledger where check_id in (select unnest(?))", [ids]
     ).fetchall()
-    counts = {check: count for check, count, _ in found}
-    last = {check: at for check, _, at in found}
-    ids: list[int] = []
+    # Windows from the horizon on are not stored, so what is kept ends there at the latest.
+    reached = {check: horizon or FOREVER_US for check, under, horizon in stored if under == known.under[check]}
+    newer = {check: min(at, reached[check]) for check, at in since.items() if at is not None and check in reached}
+    cuts = find_cuts(con, newer, known.promised)
+    _clear(con, ids, cuts)
+    done = 0
+    for batch in _batches(ids, {c: n for c, n in known.counts.items() if c not in cuts}):
+        _derive(con, batch, known, cuts)
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(ids))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the store says of the checks to derive: how many pings, the last one, promises, pauses, and their name."""
+
+    counts: dict[int, int]
+    last: dict[int, int]
+    promised: dict[int, list[Version]]
+    paused: dict[int, list[tuple[int, int]]]
+    under: dict[int, str]
+
+    @classmethod
+    def of(cls, con: duckdb.DuckDBPyConnection, ids: list[int]) -> _Known:
+        pinged = con.execute(
+            """
+            select check_id, count(*), epoch_us(min(received_at)), epoch_us(max(received_at)) from store.pings
+            where check_id in (select unnest(?)) group by check_id
+            """,
+            [ids],
+        ).fetchall()
+        first = {check: first for check, _, first, _ in pinged}
+        promised = tables.promises(con, {check: first.get(check) for check in ids})
+        paused = tables.pauses(con, ids)
+        live = {row[0] for row in con.execute("select check_id from store.shown").fetchall()}
+        under = {c: derived_under(promised[c], paused.get(c, ()), live=c in live) for c in ids}
+        return cls({c: n for c, n, _, _ in pinged}, {c: last for c, _, _, last in pinged}, promised, paused, under)
+
+
+def _clear(con: duckdb.DuckDBPyConnection, ids: list[int], cuts: Mapping[int, Cut]) -> None:
+    """Deletes what is going to be derived again."""
+    tables.put(con, "due", tables.due_table(ids, {check: cut.at for check, cut in cuts.items()}))
+    for table, at in (
+        ("runs", "coalesce(started_at, completed_at)"),
+        ("occurrences", "coalesce(closed_at, window_start_at)"),
+        ("holes", "after_at"),
+        ("ledger", "'infinity'::timestamptz"),
+    ):
+        con.execute(
+            f"""
+            delete from store.{table} using due d
+            where d.check_id = store.{table}.check_id and (d.cut_at is null or {at} >= d.cut_at)
+            """  # noqa: S608 - constants
+        )
+
+
+def _batches(ids: list[int], counts: Mapping[int, int]) -> Iterator[list[int]]:
+    """Checks that have so many pings together."""
+    batch: list[int] = []
     room = BATCH
-    for check in check_ids:
-        if ids and (room < counts.get(check, 0) or len(ids) >= MOST_CHECKS):
-            yield ids, last
-            ids, room = [], BATCH
-        ids.append(check)
+    for check in ids:
+        if batch and (room < counts.get(check, 0) or len(batch) >= MOST_CHECKS):
+            yield batch
+            batch, room = [], BATCH
+        batch.append(check)
         room -= counts.get(check, 0)
-    if ids:
-        yield ids, last
+    yield batch
 
 
-def _derive(con: duckdb.DuckDBPyConnection, ids: list[int], last: dict[int, int]) -> None:
-    tables.put(con, "due", tables.due_table(ids))
+def _derive(con: duckdb.DuckDBPyConnection, ids: list[int], known: _Known, cuts: Mapping[int, Cut]) -> None:
+    cut_at = {check: cuts[check].at for check in ids if check in cuts}
+    tables.put(con, "due", tables.due_table(ids, cut_at))
     con.execute(f"insert into store.holes by name {tables.sql_of('holes')}")
-    pings = read_pings(con)
-    runs = pair(pings, np.zeros(len(pings.at), dtype=np.int64))
+    pings = read_pings(con, min(cut_at.values()) if len(cut_at) == len(ids) else None)
+    before = np.array([cuts[check].seq if check in cuts else 0 for check in ids], dtype=np.int64)
+    runs = pair(pings, before[np.searchsorted(np.array(ids, dtype=np.int32), pings.check)])
     del pings
-    promised = tables.promises(con, tables.first_pings(con, ids))
-    paused = tables.pauses(con, ids)
     ends = np.searchsorted(runs.check, np.array(ids, dtype=np.int32), side="right")
     part = _Part(con, runs)
     horizons: list[int] = []
     begin = 0
     for check, stop in zip(ids, ends.tolist(), strict=True):
-        horizons.append(part.add(check, promised[check], paused.get(check, ()), last.get(check), slice(begin, stop)))
+        horizons.append(part.add(check, known, cuts.get(check), slice(begin, stop)))
         begin = stop
     part.write()
-    tables.append(con, "store.ledger", tables.horizons_table(ids, horizons))
+    tables.append(con, "store.ledger", tables.ledger_table(ids, horizons, [known.under[check] for check in ids]))
     con.execute("drop table temp.due")
 
 
@@ -107,25 +150,22 @@ class _Part:
         self._limits: list[tuple[Instants, Instants]] = []
         self._size = self._reached = 0
 
-    def add(
-        self,
-        check: int,
-        versions: Sequence[Version],
-        paused: Sequence[tuple[int, int]],
-        last: int | None,
-        mine: slice,
-    ) -> int:
-        """Places the runs `mine` of a check in its windows up to its last ping; returns its horizon."""
+    def add(self, check: int, known: _Known, cut: Cut | None, mine: slice) -> int:
+        """Places the runs `mine` of a check in its windows up to its last ping, from its cut on; returns its horizon."""
         runs, placed = self._runs, self._placed[mine]
+        versions, last = known.promised[check], known.last.get(check)
         completed = runs.completed[mine]
         horizon: int | None = None
         parts = []
         if last is not None:
-            windows, horizon = fixed_windows(versions, -FOREVER_US, last)
+            tick = -FOREVER_US if cut is None else cut.tick if cut.tick is not None else cut.at
+            windows, horizon = fixed_windows(versions, tick, last)
             parts.append(windows)
             if any(v.kind == "interval" for v in versions):
                 done = np.unique(completed[completed < FOREVER_US])
-                parts.append(interval_windows(versions, chains(versions, paused), done))
+                if cut is not None and cut.anchor is not None:
+                    done = np.concatenate(([cut.anchor], done))
+                parts.append(interval_windows(versions, chains(versions, known.paused.get(check, ())), done))
         at = place(tables.columns_of(check, versions, parts), placed, completed)
         self._limits.append(limits(versions, at, placed, runs.started[mine], runs.first_started[mine]))
         self._windows.append(at.windows)

@@ -23,13 +23,13 @@ Flags = npt.NDArray[np.bool_]
 
 START, SUCCESS, FAIL = 1, 2, 3
 
-# `due` (check_id, cut_at, seq) names the checks to derive, and from when on where not from the beginning.
+# `due` (check_id, cut_at) names the checks to derive, and from when on where not from the beginning.
 _PINGS = f"""
 select p.check_id, epoch_us(p.received_at) as at,
     case p.kind when 'start' then {START} when 'success' then {SUCCESS} else {FAIL} end::utinyint as kind,
     nullif(p.run_id, '') as run_id, p.duration_s, p.exit_status
 from store.pings p join due d on d.check_id = p.check_id and (d.cut_at is null or p.received_at >= d.cut_at)
-where p.kind in ('start', 'success', 'fail') and p.received_at >= $earliest::timestamptz
+where p.kind in ('start', 'success', 'fail') {{cut}}
 order by p.check_id, p.received_at, p.n nulls first, p.fetch_id, p.row_no
 """  # noqa: S608 - constants
 
@@ -71,9 +71,11 @@ class Runs:
         return np.where(self.started < FOREVER_US, self.started, self.completed)
 
 
-def read_pings(con: duckdb.DuckDBPyConnection, earliest: str = "-infinity") -> Pings:
-    """The pings of the checks of the temp table `due`, each from its cut on; none is cut before `earliest`."""
-    found = con.sql(_PINGS, params={"earliest": earliest}).to_arrow_table()
+def read_pings(con: duckdb.DuckDBPyConnection, earliest_us: int | None = None) -> Pings:
+    """The pings of the checks of the temp table `due`, each from its cut on; none is cut before `earliest_us`."""
+    cut = "" if earliest_us is None else "and p.received_at >= make_timestamptz($earliest)"
+    params = {} if earliest_us is None else {"earliest": earliest_us}
+    found = con.sql(_PINGS.format(cut=cut), params=params).to_arrow_table()
     columns = [found.column(i).combine_chunks() for i in range(found.num_columns)]
     check, at, kind = (c.to_numpy(zero_copy_only=False) for c in columns[:3])
     return Pings(check, at, kind, *columns[3:])

@@ -161,17 +161,23 @@ def _known(figures: npt.NDArray[np.float64]) -> pa.Array:
     return pa.array(figures, mask=missing if missing.any() else None)
 
 
-def due_table(check_ids: Sequence[int]) -> pa.Table:
-    """Checks to derive."""
-    n = len(check_ids)
+def due_table(check_ids: Sequence[int], cuts: Mapping[int, int]) -> pa.Table:
+    """Checks to derive, and from when on where not from the beginning."""
     return pa.table(
-        {"check_id": pa.array(check_ids, pa.int32()), "cut_at": pa.nulls(n, _INSTANT), "seq": pa.nulls(n, pa.int64())}
+        {"check_id": pa.array(check_ids, pa.int32()), "cut_at": instants([cuts.get(c, FOREVER_US) for c in check_ids])}
     )
 
 
-def horizons_table(check_ids: Sequence[int], horizons: Sequence[int]) -> pa.Table:
+def instants_table(at: Mapping[int, int]) -> pa.Table:
+    """An instant (epoch microseconds) for each check."""
+    return pa.table({"check_id": pa.array(list(at), pa.int32()), "at": instants(list(at.values()))})
+
+
+def ledger_table(check_ids: Sequence[int], horizons: Sequence[int], under: Sequence[str]) -> pa.Table:
     """Rows of `store.ledger`."""
-    return pa.table({"check_id": pa.array(check_ids, pa.int32()), "horizon_at": instants(horizons)})
+    return pa.table(
+        {"check_id": pa.array(check_ids, pa.int32()), "horizon_at": instants(horizons), "derived_under": list(under)}
+    )
 
 
 def spans_table(spans: Mapping[int, Sequence[tuple[int, int]]]) -> pa.Table:
