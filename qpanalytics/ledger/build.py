@@ -158,7 +158,7 @@ class _Part:
         horizon: int | None = None
         parts = []
         if last is not None:
-            tick = -FOREVER_US if cut is None else cut.tick if cut.tick is not None else cut.at
+            tick = -FOREVER_US if cut is None else cut.tick
             windows, horizon = fixed_windows(versions, tick, last)
             parts.append(windows)
             if any(v.kind == "interval" for v in versions):

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from qpanalytics.ledger import tables
-from qpanalytics.ledger.versions import FOREVER_US, Version, chains, schedule_of
+from qpanalytics.ledger.versions import FOREVER_US, Version, chains, in_force, schedule_of
 from qpanalytics.ledger.windows import Instants, fixed_windows
 
 #: Changes whenever pairing, placing or settling does, so that nothing derived by another rule is kept.
@@ -30,12 +30,12 @@ class Cut:
     """Derive from `at` on: pings received, windows begun (an interval's: closed) at or after it.
 
     `seq` pings of the check come before it, `tick` is the expected time of the first fixed window behind it, `anchor`
-    the completion that an interval counts from.
+    the last completion before it where an interval counts from that.
     """
 
     at: int
     seq: int
-    tick: int | None = None
+    tick: int
     anchor: int | None = None
 
 
@@ -82,30 +82,22 @@ def _tail(versions: Sequence[Version], since: int) -> int | None:
     """How far back a cut may lie; None where only the whole check will do."""
     if not versions or all(v.schedule is None for v in versions):
         return since - DAY_US
-    last = versions[-1]
-    if last.schedule is None or not last.counts or since < last.from_us:
+    held = in_force(versions, since)
+    if held is None or held.schedule is None or not held.counts:
         return None
-    if last.kind != "interval" and any(v.kind == "interval" for v in versions):
-        return None  # the completion before it may still close a gap of the interval
-    gap_us = int(min(schedule_of(last.schedule, last.tz).shortest_gap_s(), 366 * 86_400) * 1e6)
-    return max(last.from_us, since - GAPS_BACK * gap_us - LEAST_BACK_US)
+    gap_us = int(min(schedule_of(held.schedule, held.tz).shortest_gap_s(), 366 * 86_400) * 1e6)
+    return max(held.from_us, since - GAPS_BACK * gap_us - LEAST_BACK_US)
 
 
 def _cut(
     versions: Sequence[Version], since: int, tail: int, placed: Instants, ended: Instants, completed: Instants, seq: Instants
 ) -> Cut | None:
-    kind = versions[-1].kind if versions else None
-    ticks = steps = np.empty(0, dtype=np.int64)
-    if kind == "interval":
-        anchors = np.unique(completed[(completed >= tail) & (completed < since)])
-        steps = anchors + 1
-    elif kind is not None:
-        columns = fixed_windows(versions, tail, since)[0].columns()
-        begun = columns["start"] >= tail
-        steps, ticks = columns["start"][begun], columns["expected"][begun]
+    scheduled = any(v.schedule is not None for v in versions)
+    rolls = any(v.kind == "interval" for v in versions)
+    steps, ticks = _steps(versions, since, tail, completed) if scheduled else (None, None)
     at = since
     while True:
-        if kind is not None:
+        if steps is not None:
             place = int(np.searchsorted(steps, at, side="right")) - 1
             if place < 0:
                 return None
@@ -117,10 +109,24 @@ def _cut(
         if at < tail:
             return None
     before = seq[placed < at]
-    if not len(before):
+    done = completed[completed < at]
+    if not len(before) or (rolls and not len(done)):
         return None
-    if kind is None:
-        return Cut(at, int(before.max()))
-    if kind == "interval":
-        return Cut(at, int(before.max()), anchor=at - 1)
-    return Cut(at, int(before.max()), tick=int(ticks[place]))
+    return Cut(
+        at,
+        int(before.max()),
+        tick=at if ticks is None else int(ticks[place]),
+        anchor=int(done.max()) if rolls else None,
+    )
+
+
+def _steps(versions: Sequence[Version], since: int, tail: int, completed: Instants) -> tuple[Instants, Instants]:
+    """Where a cut may lie, ascending, and the first tick that is expected behind it."""
+    number = next(i for i, v in enumerate(versions) if v.from_us <= since < v.to_us)
+    if versions[number].kind == "interval":
+        steps = np.unique(completed[(completed >= tail) & (completed < since)]) + 1
+        return steps, steps
+    columns = fixed_windows(versions, tail, since)[0].columns()
+    # A window that the next promise's early margin reaches over is empty, and where that begins is no cut.
+    fits = (columns["version"] == number) & (columns["start"] >= tail) & (columns["start"] < columns["end"])
+    return columns["start"][fits], columns["expected"][fits]
