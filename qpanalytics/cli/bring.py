@@ -99,6 +99,11 @@ def _say(store: Store, files: Sequence[StagedFile], taken: Taken, entries: int) 
     for file, rows, added in zip(files, taken.rows, taken.added, strict=True):
         left = f", {spell.number(file.skipped)} bad left out" if file.skipped else ""
         typer.echo(f"{spell.plain(str(file.path))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}")
+    if taken.folded:
+        typer.echo(
+            f"qpa: {spell.plural(taken.folded, 'ping')} left out: those of their time were pruned, and what became of them stays",
+            err=True,
+        )
     if entries:
         typer.echo(f"{spell.plural(entries, 'promise')} read; {spell.plural(taken.new_checks, 'check')} new")
     typer.echo(f"{store.name}: {spell.plural(taken.touched, 'check')} derived. Next: qpa checks, qpa report --weekly")

@@ -36,6 +36,8 @@ class Taken:
     added: list[int] = field(default_factory=list)
     new_checks: int = 0
     touched: int = 0
+    #: Pings of before what was pruned: part of what stayed, or too late for it.
+    folded: int = 0
 
 
 def take(
@@ -61,7 +63,7 @@ def take(
     taken.new_checks = _count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
-    add_pings(con, source, first)
+    taken.folded = add_pings(con, source, first)
     for number, look in enumerate(looks):
         rows, added = _record(con, source, first + number, number, look, covers_until, tried_at)
         taken.rows.append(rows)
@@ -187,8 +189,11 @@ _SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is n
 _SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
 
 
-def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, numbered: bool = False) -> None:
-    """Takes from `staged_pings` what is not in the store yet; `file_no` counts from the fetch `first_fetch`."""
+def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, numbered: bool = False) -> int:
+    """Takes from `staged_pings` what is not in the store yet; `file_no` counts from the fetch `first_fetch`.
+
+    Returns how many were left out because the pings of their time were pruned: nothing may be derived anew there.
+    """
     known_by = "check_id, received_at, n" if numbered else "check_id, received_at, kind, run_id, k"
     con.execute(
         f"""
@@ -206,6 +211,9 @@ def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, 
         """,  # noqa: S608 - constants
         {"source": source},
     )
+    folded = con.execute(
+        "delete from arrived using store.pruned q where q.check_id = arrived.check_id and arrived.received_at < q.before_at"
+    ).fetchall()
     con.execute(
         f"""
         insert into store.pings by name
@@ -220,6 +228,7 @@ def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, 
         {"first": first_fetch},
     )
     con.execute("drop table temp.arrived")
+    return int(folded[0][0])
 
 
 def _record(

@@ -12,6 +12,7 @@ from qpanalytics.ledger import tables
 from qpanalytics.ledger.cutting import Cut, derived_under, find_cuts
 from qpanalytics.ledger.pairing import Runs, pair, read_pings
 from qpanalytics.ledger.placing import limits, place
+from qpanalytics.ledger.pruning import pruned_cuts
 from qpanalytics.ledger.settling import settle
 from qpanalytics.ledger.versions import FOREVER_US, Version, chains
 from qpanalytics.ledger.windows import Instants, fixed_windows, interval_windows
@@ -31,8 +32,8 @@ def build(
     """Derives the ledger of the `touched` checks (of every check without them), inside the caller's transaction.
 
     Where `touched` gives the instant (epoch microseconds) before which a check has no new ping, what lies before the
-    last quiet moment ahead of it stays. Either way the result depends on the stored pings, versions and pauses only and
-    equals a rebuild from scratch. `progress(done, all)` is called after each batch.
+    last quiet moment ahead of it stays, and so does what pruned pings left. Else the result depends on the stored pings,
+    versions and pauses only: it equals a rebuild from scratch. `progress(done, all)` is called after each batch.
     """
     if touched is None:
         touched = [row[0] for row in con.execute("select check_id from store.checks").fetchall()]
@@ -48,6 +49,9 @@ def build(
     reached = {check: horizon or FOREVER_US for check, under, horizon in stored if under == known.under[check]}
     newer = {check: min(at, reached[check]) for check, at in since.items() if at is not None and check in reached}
     cuts = find_cuts(con, newer, known.promised)
+    for check, pruned in pruned_cuts(con, since).items():
+        if check not in cuts or cuts[check].at < pruned.at:
+            cuts[check] = pruned
     _clear(con, ids, cuts)
     done = 0
     for batch in _batches(ids, {c: n for c, n in known.counts.items() if c not in cuts}):
@@ -71,17 +75,16 @@ class _Known:
     def of(cls, con: duckdb.DuckDBPyConnection, ids: list[int]) -> _Known:
         pinged = con.execute(
             """
-            select check_id, count(*), epoch_us(min(received_at)), epoch_us(max(received_at)) from store.pings
+            select check_id, count(*), epoch_us(max(received_at)) from store.pings
             where check_id in (select unnest(?)) group by check_id
             """,
             [ids],
         ).fetchall()
-        first = {check: first for check, _, first, _ in pinged}
-        promised = tables.promises(con, {check: first.get(check) for check in ids})
+        promised = tables.promises(con, tables.first_pings(con, ids))
         paused = tables.pauses(con, ids)
         live = {row[0] for row in con.execute("select check_id from store.shown").fetchall()}
         under = {c: derived_under(promised[c], paused.get(c, ()), live=c in live) for c in ids}
-        return cls({c: n for c, n, _, _ in pinged}, {c: last for c, _, _, last in pinged}, promised, paused, under)
+        return cls({c: n for c, n, _ in pinged}, {c: last for c, _, last in pinged}, promised, paused, under)
 
 
 def _clear(con: duckdb.DuckDBPyConnection, ids: list[int], cuts: Mapping[int, Cut]) -> None:

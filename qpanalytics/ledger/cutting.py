@@ -49,10 +49,17 @@ def derived_under(versions: Sequence[Version], paused: Sequence[tuple[int, int]]
 
 
 def find_cuts(
-    con: duckdb.DuckDBPyConnection, since: Mapping[int, int], promised: Mapping[int, Sequence[Version]]
+    con: duckdb.DuckDBPyConnection,
+    since: Mapping[int, int],
+    promised: Mapping[int, Sequence[Version]],
+    gaps_back: int = GAPS_BACK,
 ) -> dict[int, Cut]:
-    """The cuts of the checks whose first new ping came at `since`; those not among them have to be derived whole."""
-    tails = {check: tail for check, at in since.items() if (tail := _tail(promised[check], at)) is not None}
+    """The cuts of the checks whose first new ping came at `since`; those not among them have to be derived whole.
+
+    A cut is looked for over the last `gaps_back` gaps of the schedule.
+    """
+    since = {check: _promised_at(promised[check], at) for check, at in since.items()}
+    tails = {check: tail for check, at in since.items() if (tail := _tail(promised[check], at, gaps_back)) is not None}
     if not tails:
         return {}
     tables.put(con, "tails", tables.instants_table(tails))
@@ -78,7 +85,13 @@ def find_cuts(
     return cuts
 
 
-def _tail(versions: Sequence[Version], since: int) -> int | None:
+def _promised_at(versions: Sequence[Version], at: int) -> int:
+    """`at`, or where nothing was promised any more then, the last instant at which something was."""
+    ended = [v.to_us for v in versions if v.to_us <= at]
+    return at if in_force(versions, at) is not None or not ended else max(ended) - 1
+
+
+def _tail(versions: Sequence[Version], since: int, gaps_back: int) -> int | None:
     """How far back a cut may lie; None where only the whole check will do."""
     if not versions or all(v.schedule is None for v in versions):
         return since - DAY_US
@@ -86,7 +99,7 @@ def _tail(versions: Sequence[Version], since: int) -> int | None:
     if held is None or held.schedule is None or not held.counts:
         return None
     gap_us = int(min(schedule_of(held.schedule, held.tz).shortest_gap_s(), 366 * 86_400) * 1e6)
-    return max(held.from_us, since - GAPS_BACK * gap_us - LEAST_BACK_US)
+    return max(held.from_us, since - gaps_back * gap_us - LEAST_BACK_US)
 
 
 def _cut(

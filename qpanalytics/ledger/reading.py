@@ -76,8 +76,12 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 
 
 _SEEN_PINGS = """
-select check_id, min(received_at) as first_ping_at, max(received_at) as last_ping_at
-from store.pings semi join kinds using (check_id) where received_at <= $as_of group by check_id
+with kept as (
+    select check_id, min(received_at) as first_at, max(received_at) as last_at
+    from store.pings semi join kinds using (check_id) where received_at <= $as_of group by check_id
+)
+select check_id, coalesce(q.first_at, k.first_at) as first_ping_at, k.last_at as last_ping_at
+from kept k full join (from store.pruned semi join kinds using (check_id) where first_at <= $as_of) q using (check_id)
 """
 _NOW_RUNS = """
 select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,

@@ -228,7 +228,8 @@ def first_pings(con: duckdb.DuckDBPyConnection, check_ids: Sequence[int] | None 
     params: dict[str, Any] = {} if check_ids is None else {"ids": list(check_ids)}
     found = con.execute(
         f"""
-        select c.check_id, epoch_us(min(p.received_at)) from store.checks c left join store.pings p using (check_id)
+        select c.check_id, epoch_us(coalesce(any_value(q.first_at), min(p.received_at)))
+        from store.checks c left join store.pings p using (check_id) left join store.pruned q using (check_id)
         {chosen} group by c.check_id order by c.check_id
         """,  # noqa: S608 - `chosen` is one of two constants
         params,

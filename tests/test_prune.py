@@ -1,0 +1,141 @@
+"""Pruning changes no answer but `pings`, and what comes later is derived as if nothing had gone."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import fast
+import pytest
+from histories import History, histories
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from qpanalytics.ledger.build import build
+from qpanalytics.ledger.pruning import prune
+from qpanalytics.store.db import Store
+
+BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(histories(), st.floats(0, 1), st.floats(0, 1))
+def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: float, old: float) -> None:
+    order = sorted(enumerate(h.pings), key=lambda p: p[1].received_at)
+    stop = round(so_far * len(order))
+    instants = [p.received_at for _, p in order[:stop]]
+    before = 0 if not instants else instants[0] + round(old * (instants[-1] - instants[0] + 1))
+    store = fast.filled([p for _, p in order[:stop]], h.versions, h.pauses, h.vouched)
+    whole = fast.history(store, h.as_of)
+    with whole.session() as con:
+        told = fast.result(con), fast.standing(con)
+    with store.write() as con:
+        gone = prune(con, before)
+        event(f"pruned: {gone.checks}")
+    with whole.session() as con:
+        assert (fast.result(con), fast.standing(con)) == told
+    with store.write() as con:
+        come = order[stop:]
+        fast.add(con, come)
+        if come:
+            build(con, {1: come[0][1].received_at})
+    with fast.history(store, h.as_of).session() as con:
+        grown = fast.result(con), fast.standing(con)
+    with store.write() as con:
+        build(con)
+    with fast.history(store, h.as_of).session() as con:
+        assert (fast.result(con), fast.standing(con)) == grown
+    with store.write() as con:
+        con.execute("delete from store.pruned")
+    with fast.history(fast.filled([p for _, p in order], h.versions, h.pauses, h.vouched), h.as_of).session() as con:
+        assert (fast.result(con), fast.standing(con)) == grown
+
+
+def _qpa(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["qpa", *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store of three checks, one ping in ten minutes each over 80 days, and the file it came from."""
+    lines = ["check,received_at,kind,run_id,body"]
+    for check in ("a", "b", "c"):
+        for k in range(80 * 144):
+            at = BEGIN + timedelta(minutes=10 * k, seconds=k % 50)
+            lines.append(f"{check},{at.isoformat()},{'fail' if k % 97 == 0 else 'success'},,{hashlib.sha256(lines[-1].encode()).hexdigest() * 2}")
+    (tmp_path / "pings.csv").write_text("\n".join(lines) + "\n")
+    promises = ["check,schedule,grace_s", "a,*/10 * * * *,120", "b,every 10 min,120"]
+    (tmp_path / "checks.csv").write_text("\n".join(promises) + "\n")
+    done = _qpa(tmp_path, "import", "pings.csv", "--checks", "checks.csv")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def _answers(folder: Path) -> dict[str, str]:
+    as_of = (BEGIN + timedelta(days=80)).isoformat()
+    asked = ["--as-of", as_of, "--format", "csv"]
+    verbs = ("runs", "occurrences", "success", "lateness", "durations", "coverage", "verdicts")
+    answers = {verb: _qpa(folder, verb, *asked, "--since", "2026-08-01").stdout for verb in verbs}
+    return answers | {"checks": _qpa(folder, "checks", *asked).stdout}
+
+
+def test_the_file_shrinks_and_no_answer_changes(folder: Path) -> None:
+    before, size = _answers(folder), (folder / "qpa.duckdb").stat().st_size
+    assert all(before.values())
+    days = (datetime.now(UTC) - BEGIN).days - 60
+    (folder / "qpa.toml").write_text(f'[store]\npath = "qpa.duckdb"\nkeep = "{days} d"\n')
+    done = _qpa(folder, "prune")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "of 3 checks" in done.stdout
+    assert (folder / "qpa.duckdb").stat().st_size < size * 0.8
+    assert not (folder / "qpa.duckdb.compact").exists()
+    assert _answers(folder) == before
+    with duckdb.connect(str(folder / "qpa.duckdb"), read_only=True) as con:
+        (left,) = con.execute("select count(*) from store.pings").fetchall()[0]
+    assert 3 * 20 * 144 <= left <= 3 * 21 * 144
+    again = _qpa(folder, "import", "pings.csv", "--checks", "checks.csv")
+    assert ", 0 new" in again.stdout
+    assert "were pruned" in again.stderr
+    assert _answers(folder) == before
+
+
+def test_a_file_that_another_program_wrote_meanwhile_is_not_exchanged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(folder / "qpa.duckdb")
+    with store.write() as con:
+        con.execute("delete from store.pings where check_id = 1")
+    real = Path.stat
+    seen: list[object] = []
+
+    def stat(self: Path, **how: bool) -> object:
+        found = real(self, **how)
+        if self.name == "qpa.duckdb.compact" and not seen:  # just before the exchange
+            seen.append(subprocess.run(["touch", str(folder / "qpa.duckdb")], check=True))
+        return found
+
+    inode = real(folder / "qpa.duckdb").st_ino
+    monkeypatch.setattr(Path, "stat", stat)
+    store.compact()
+    assert seen
+    assert real(folder / "qpa.duckdb").st_ino == inode
+    assert not (folder / "qpa.duckdb.compact").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prune"], "--keep 400d"),
+        (["prune", "--keep", "soon"], "is not a stretch of time"),
+        (["prune", "--keep", "0 d"], "is not a stretch of time"),
+        (["prune", "--keep", "9d", "--db", "none.duckdb"], "there is no store"),
+    ],
+)
+def test_what_cannot_be_pruned_is_said_in_one_line(tmp_path: Path, words: list[str], said: str) -> None:
+    done = _qpa(tmp_path, *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
