@@ -24,8 +24,10 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the README's two files, and its configuration."""
-    pings, checks = blocks("csv")
+    """A folder with the README's files, and its configuration."""
+    pings, checks, names = blocks("csv")
+    (tmp_path / "names.csv").write_text(names)
+    (tmp_path / "access.log").write_text(blocks("log")[0])
     (tmp_path / "pings.csv").write_text(pings)
     (tmp_path / "checks.csv").write_text(checks)
     return tmp_path

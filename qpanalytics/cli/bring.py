@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[str] | None, typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet.")] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet, access logs.")
+    ] = None,
     checks: Annotated[list[Path] | None, typer.Option("--checks", help="Check file (CSV or TOML).")] = None,
     source: Annotated[str, typer.Option("--source", help="Name of the system they come from.")] = FILES,
     covers_until: Annotated[
@@ -98,6 +100,7 @@ def _say(store: Store, files: Sequence[StagedFile], taken: Taken, entries: int) 
 
     for file, rows, added in zip(files, taken.rows, taken.added, strict=True):
         left = f", {spell.number(file.skipped)} bad left out" if file.skipped else ""
+        left += f"; {file.note}" if file.note else ""
         typer.echo(f"{spell.plain(str(file.path))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}")
     if entries:
         typer.echo(f"{spell.plural(entries, 'promise')} read; {spell.plural(taken.new_checks, 'check')} new")

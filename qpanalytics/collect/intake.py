@@ -44,20 +44,22 @@ def take(
     source: str,
     looks: Sequence[Looked],
     entries: Iterable[CheckEntry] = (),
+    labels: Mapping[str, str] | None = None,
     covers_until: datetime | None = None,
     tried_at: datetime,
     progress: Callable[[int, int], None] | None = None,
 ) -> Taken:
     """Takes the rows of the temp table `staged_pings` and the check entries into the store, and derives the ledger.
 
-    `file_no` of a staged row is its place in `looks`. A row is known by (check, received_at, kind, run id, k), k
-    counting equal rows within one file, so a file taken twice adds nothing. Each look vouches from its first ping to
-    its last, or to `covers_until`. Runs inside the caller's transaction; nothing is kept if it fails.
+    `file_no` of a staged row is its place in `looks`; `labels` are names by key for checks whose key is no name. A row is
+    known by (check, received_at, kind, run id, k), k counting equal rows within one file, so a file taken twice adds
+    nothing. Each look vouches from its first ping to its last, or to `covers_until`. Runs inside the caller's transaction;
+    nothing is kept if it fails.
     """
     entries = list(entries)
     taken = Taken()
     before = _count(con, "select count(*) from store.checks")
-    name_checks(con, source, {e.check: e.check for e in entries}, tried_at)
+    name_checks(con, source, {e.check: e.check for e in entries} | dict(labels or {}), tried_at)
     taken.new_checks = _count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
