@@ -160,13 +160,13 @@ def name_checks(
     for key, label in fresh:
         number += 1
         twin = used.get(label) == source
-        name = next(n for n in _candidates(key, label, source, twin=twin) if n not in used)
+        name = next(n for n in candidates(key, label, source, twin=twin) if n not in used)
         used[name] = source
         rows.append((number, name, source, key, label, tried_at))
     con.executemany("insert into store.checks values (?, ?, ?, ?, ?, ?)", rows)
 
 
-def _candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
+def candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
     """Public names by falling beauty; `twin`: another check of the same source has the label."""
     yield label
     yield f"{label}-{key[:6]}" if twin else f"{source}/{label}"
@@ -179,8 +179,8 @@ def _candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[st
 
 #: What makes two rows the same ping. Rows of files are numbered by us (k) where they are equal; where the source numbers
 #: its pings that says it, and the time beside it keeps apart what a restored server numbered a second time.
-_SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is not distinct from a.run_id and p.k = a.k"
-_SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
+SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is not distinct from a.run_id and p.k = a.k"
+SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
 
 
 def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, numbered: bool = False) -> None:
@@ -209,7 +209,7 @@ def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, 
             ($first + a.file_no)::integer as fetch_id, a.row_no
         from arrived a
         where not exists (
-            from store.pings p where p.check_id = a.check_id and {_SAME_NUMBER if numbered else _SAME_ROW}
+            from store.pings p where p.check_id = a.check_id and {SAME_NUMBER if numbered else SAME_ROW}
         )
         order by a.check_id, a.received_at, a.file_no, a.row_no
         """,  # noqa: S608 - constants
@@ -240,20 +240,7 @@ def _record(
         """,
         {"fetch": fetch_id, "source": source, "file": file_no},
     )
-    feeds = [
-        row[0]
-        for row in con.execute(
-            """
-            select distinct f.feed from store.fetches f join store.fetch_checks c using (fetch_id)
-            where f.source = $source and c.check_id in (select check_id from store.fetch_checks where fetch_id = $fetch)
-            order by f.feed
-            """,
-            {"source": source, "fetch": fetch_id},
-        ).fetchall()
-    ]
-    feed = feeds[0] if feeds else fetch_id
-    if len(feeds) > 1:
-        con.execute("update store.fetches set feed = ? where feed in (select unnest(?))", [feed, feeds])
+    feed = join_feeds(con, source, fetch_id)
     added = _count(con, "select count(*) from store.pings where fetch_id = ?", [fetch_id])
     con.execute(
         """
@@ -271,6 +258,25 @@ def _record(
     )  # fmt: skip
     rows = _count(con, "select count(*) from staged_pings where file_no = ?", [file_no])
     return rows, added
+
+
+def join_feeds(con: duckdb.DuckDBPyConnection, source: str, fetch_id: int) -> int:
+    """The feed of a look, by the checks that it shares with others of its source; feeds that it joins become one."""
+    feeds = [
+        row[0]
+        for row in con.execute(
+            """
+            select distinct f.feed from store.fetches f join store.fetch_checks c using (fetch_id)
+            where f.source = $source and c.check_id in (select check_id from store.fetch_checks where fetch_id = $fetch)
+            order by f.feed
+            """,
+            {"source": source, "fetch": fetch_id},
+        ).fetchall()
+    ]
+    feed = feeds[0] if feeds else fetch_id
+    if len(feeds) > 1:
+        con.execute("update store.fetches set feed = ? where feed in (select unnest(?))", [feed, feeds])
+    return feed
 
 
 def _count(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> int:
