@@ -95,12 +95,16 @@ def test_timer_and_crontab_mean_every_five_minutes() -> None:
 
 
 def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
-    (text,) = blocks("python")
+    assert len(blocks("python")) == 2
+    for args in (["import", "pings.csv", "--checks", "checks.csv"], ["export", "history"]):
+        subprocess.run([sys.executable, "-m", "qpanalytics", *args], cwd=folder, env=ENV, check=True, timeout=120)
+    text = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, env=ENV, capture_output=True, text=True, timeout=240, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "db-backup" in done.stdout
+    assert "│ backup  │" in done.stdout and "backup    447.0" in done.stdout
 
 
 def test_the_two_commands_are_the_ones_that_exist() -> None:

@@ -112,7 +112,7 @@ def take_export(
         for table in SMALL:
             _load(con, table, [folder / f"{table}.parquet"], name, rows.get(table))
         _refuse_strange_promises(con, name)
-        _checks(con, brought)
+        _checks(con, name, brought)
         _fetches(con)
         _promises(con, brought)
         _pauses(con, brought)
@@ -183,13 +183,13 @@ def _refuse_strange_promises(con: duckdb.DuckDBPyConnection, name: str) -> None:
 # Taking ---------------------------------------------------------------------------------------------------------------
 
 
-def _checks(con: duckdb.DuckDBPyConnection, brought: Brought) -> None:
+def _checks(con: duckdb.DuckDBPyConnection, name: str, brought: Brought) -> None:
     """x_ours: each check of the export and its number here. New ones keep their order and, where it is free, their name."""
     twice = con.execute(
         'select count(*) - least(count(distinct "check"), count(distinct (source, key))) from x_checks'
     ).fetchall()[0][0]
     if twice:
-        raise InputError(f"the export names {plural(twice, 'check')} twice. Export it again")
+        raise InputError(f"{name}: names {plural(twice, 'check')} twice. Export it again")
     # What so far only the configuration knew belongs to the source that shows it.
     con.execute(
         """
@@ -204,7 +204,7 @@ def _checks(con: duckdb.DuckDBPyConnection, brought: Brought) -> None:
     named = dict(con.execute("select check_name, check_id from store.checks").fetchall())
     number = max(known.values(), default=0)
     ours: list[tuple[str, int]] = []
-    for check, source, key, name, first_seen_at in con.execute("from x_checks").fetchall():
+    for check, source, key, label, first_seen_at in con.execute("from x_checks").fetchall():
         brought.checks += 1
         here = known.get((source, key))
         if here is None and source == CONFIG:
@@ -216,7 +216,7 @@ def _checks(con: duckdb.DuckDBPyConnection, brought: Brought) -> None:
             public = next(c for c in candidates(key, check, source, twin=twin) if c not in used)
             used[public] = source
             con.execute(
-                "insert into store.checks values (?, ?, ?, ?, ?, ?)", [here, public, source, key, name, first_seen_at]
+                "insert into store.checks values (?, ?, ?, ?, ?, ?)", [here, public, source, key, label, first_seen_at]
             )
             brought.new_checks += 1
             brought.touched.add(here)

@@ -121,7 +121,7 @@ def _write(
         for table, sql in LARGE.items():
             rows[table] = 0
             for bucket in buckets:
-                path = folder / table / f"bucket={bucket:02d}"
+                path = folder / table / f"bucket={bucket}"  # without a zero before it, which makes it text to DuckDB
                 path.parent.mkdir(exist_ok=True)
                 rows[table] += _copy(
                     con, sql, path, f"{_PARQUET}, partition_by (month)", {"buckets": BUCKETS, "bucket": bucket}
