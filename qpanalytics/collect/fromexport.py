@@ -110,7 +110,7 @@ def take_export(
     brought = Brought()
     try:
         for table in SMALL:
-            _load(con, table, [folder / f"{table}.parquet"], name, rows.get(table))
+            _load(con, table, folder / f"{table}.parquet", name, rows.get(table))
         _refuse_strange_promises(con, name)
         _checks(con, name, brought)
         _fetches(con)
@@ -122,7 +122,7 @@ def take_export(
         if isinstance(error, _NOT_THE_EXPORT) or "No space" in str(error):
             raise
         raise InputError(f"{name}: cannot be read: {plain(str(error))[:200]}. Export it again") from None
-    for table in (*SMALL, "pings", "ours", "fetch_ids"):
+    for table in (*SMALL, "ours", "fetch_ids", "bucket"):
         con.execute(f"drop table if exists temp.x_{table}")
     build(con, sorted(brought.touched), progress=progress)
     return brought
@@ -145,27 +145,39 @@ def _rows(folder: Path, name: str) -> dict[str, int]:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def _load(con: duckdb.DuckDBPyConnection, table: str, paths: list[Path], name: str, wanted: int | None = None) -> int:
-    """The rows of some files as the temporary table x_<table>, in their order; how many there are."""
+def _rows_of(table: str) -> str:
+    """The rows of the files `$paths`, in their order, each column of the type it has to have."""
+    columns = ", ".join(f'"{column}"::{type_} as "{column}"' for column, type_ in _TYPES[table].items())
+    return f"(select {columns} from read_parquet($paths, hive_partitioning = false))"  # noqa: S608 - our own words
+
+
+def _literal(paths: list[Path]) -> dict[str, list[str]]:
+    """Paths as the parameter of the above; DuckDB takes them for patterns."""
+    return {"paths": ["".join(f"[{char}]" if char in "[*?" else char for char in str(path)) for path in paths]}
+
+
+def _counted(con: duckdb.DuckDBPyConnection, table: str, paths: list[Path], name: str) -> int:
+    """How many rows some files of a table hold; InputError if one of them is strange."""
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(f"{name}: {plain(missing[0].name)} is missing. Export it again")
-    columns = ", ".join(f'"{column}"::{type_} as "{column}"' for column, type_ in _TYPES[table].items())
-    con.execute(
-        f"create or replace temp table x_{table} as select {columns} from read_parquet($paths, hive_partitioning = false)",  # noqa: S608
-        {"paths": ["".join(f"[{char}]" if char in "[*?" else char for char in str(path)) for path in paths]},
-    )
+    named = 'and "check" is not null' if "check" in _TYPES[table] else ""
     ((count, strange),) = con.execute(
         f"""
-        select count(*), count(*) filter (where not coalesce(
-            ({_HOLDS[table]}) {'and "check" is not null' if "check" in _TYPES[table] else ""}, false))
-        from x_{table}
-        """  # noqa: S608 - our own words
+        select count(*), count(*) filter (where not coalesce(({_HOLDS[table]}) {named}, false)) from {_rows_of(table)}
+        """,  # noqa: S608 - our own words
+        _literal(paths),
     ).fetchall()
     if strange:
         raise InputError(f"{name}: {table} holds {plural(strange, 'row')} that no export has. Export it again")
-    if wanted is not None and count != wanted:
-        raise InputError(f"{name}: {table} has {count:,} rows where {MARKER} says {wanted:,}. Export it again")
     return int(count)
+
+
+def _load(con: duckdb.DuckDBPyConnection, table: str, path: Path, name: str, wanted: int | None) -> None:
+    """A small table as the temporary table x_<table>, in its order."""
+    count = _counted(con, table, [path], name)
+    if count != wanted:
+        raise InputError(f"{name}: {table} has {count:,} rows where {MARKER} says {wanted or 0:,}. Export it again")
+    con.execute(f"create or replace temp table x_{table} as from {_rows_of(table)}", _literal([path]))
 
 
 def _refuse_strange_promises(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -316,39 +328,52 @@ def _pauses(con: duckdb.DuckDBPyConnection, brought: Brought) -> None:
 
 
 def _pings(con: duckdb.DuckDBPyConnection, folder: Path, name: str, wanted: int, brought: Brought) -> None:
-    """The pings, a bucket at a time. Those of live looks are known by their number, those of files by their place."""
+    """The pings, a bucket at a time. Those of live looks are known by their number, those of files by their place.
+
+    They go from the files to the store without a table between: what is dropped within a transaction is not given back.
+    """
+    arrived = f"""
+        (select o.check_id, x.* exclude ("check", fetch_id), i.fetch_id, f.kind <> 'file' and x.n is not null as numbered
+        from {_rows_of("pings")} x join x_ours o using ("check") join x_fetch_ids i on i.theirs = x.fetch_id
+            join store.fetches f on f.fetch_id = i.fetch_id)
+    """  # noqa: S608 - our own words
+    # Only the pings of these checks, or each bucket would be compared with the whole store.
+    known = "(from store.pings semi join x_bucket using (check_id))"
     for bucket in sorted(folder.glob("pings/bucket=*")):
         files = sorted(bucket.glob("month=*/*.parquet"))
         if not files:
             continue
-        brought.pings += _load(con, "pings", files, name)
+        count, paths = _counted(con, "pings", files, name), _literal(files)
+        ((placed,),) = con.execute(f"select count(*) from {arrived}", paths).fetchall()  # noqa: S608 - our own words
+        if placed != count:
+            lost = plural(count - placed, "ping")
+            raise InputError(f"{name}: {lost} of a check or a look that it does not hold. Export it again")
+        con.execute(f"create or replace temp table x_bucket as select distinct check_id from {arrived}", paths)  # noqa: S608
+        before = _by_check(con, known)
         con.execute(
-            """
-            create or replace temp table x_arrived as
-            select o.check_id, x.* exclude ("check", fetch_id), i.fetch_id, f.kind <> 'file' and x.n is not null as numbered
-            from x_pings x join x_ours o using ("check") join x_fetch_ids i on i.theirs = x.fetch_id
-                join store.fetches f on f.fetch_id = i.fetch_id
-            """
-        )
-        ((placed,),) = con.execute("select count(*) - (select count(*) from x_arrived) from x_pings").fetchall()
-        if placed:
-            raise InputError(f"{name}: {plural(placed, 'ping')} of a check or a look that it does not hold. Export it again")
-        added = con.execute(
             f"""
             insert into store.pings by name
-            select a.* exclude (numbered) from x_arrived a
-            where not exists (from store.pings p where a.numbered and p.check_id = a.check_id and {SAME_NUMBER})
-                and not exists (from store.pings p where not a.numbered and p.check_id = a.check_id and {SAME_ROW})
-            order by a.check_id, a.received_at, a.fetch_id, a.row_no
-            returning check_id
-            """  # noqa: S608 - constants
+            select * exclude (numbered) from (
+                from {arrived} a
+                where numbered and not exists (from {known} p where p.check_id = a.check_id and {SAME_NUMBER})
+                union all from {arrived} a
+                where not numbered and not exists (from {known} p where p.check_id = a.check_id and {SAME_ROW})
+            )
+            order by check_id, received_at, fetch_id, row_no
+            """,  # noqa: S608 - constants
+            paths,
         )
-        while batch := added.fetchmany(100_000):
-            brought.added += len(batch)
-            brought.touched |= {row[0] for row in batch}
-        con.execute("drop table temp.x_arrived")
+        for check, now in _by_check(con, known).items():
+            if now != before.get(check, 0):
+                brought.added += now - before.get(check, 0)
+                brought.touched.add(check)
+        brought.pings += count
     if brought.pings != wanted:
         raise InputError(f"{name}: has {brought.pings:,} pings where {MARKER} says {wanted:,}. Export it again")
+
+
+def _by_check(con: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
+    return dict(con.execute(f"select check_id, count(*) from {rows} group by check_id").fetchall())  # noqa: S608 - ours
 
 
 def _watched(con: duckdb.DuckDBPyConnection) -> None:
