@@ -65,7 +65,8 @@ def folder(tmp_path: Path) -> Path:
     for check in ("a", "b", "c"):
         for k in range(80 * 144):
             at = BEGIN + timedelta(minutes=10 * k, seconds=k % 50)
-            lines.append(f"{check},{at.isoformat()},{'fail' if k % 97 == 0 else 'success'},,{hashlib.sha256(lines[-1].encode()).hexdigest() * 2}")
+            body = hashlib.sha256(lines[-1].encode()).hexdigest() * 2
+            lines.append(f"{check},{at.isoformat()},{'fail' if k % 97 == 0 else 'success'},,{body}")
     (tmp_path / "pings.csv").write_text("\n".join(lines) + "\n")
     promises = ["check,schedule,grace_s", "a,*/10 * * * *,120", "b,every 10 min,120"]
     (tmp_path / "checks.csv").write_text("\n".join(promises) + "\n")

@@ -24,8 +24,10 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the README's two files, and its configuration."""
-    pings, checks = blocks("csv")
+    """A folder with the README's files, and its configuration."""
+    pings, checks, names = blocks("csv")
+    (tmp_path / "names.csv").write_text(names)
+    (tmp_path / "access.log").write_text(blocks("log")[0])
     (tmp_path / "pings.csv").write_text(pings)
     (tmp_path / "checks.csv").write_text(checks)
     return tmp_path
@@ -93,12 +95,16 @@ def test_timer_and_crontab_mean_every_five_minutes() -> None:
 
 
 def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
-    (text,) = blocks("python")
+    assert len(blocks("python")) == 2
+    for args in (["import", "pings.csv", "--checks", "checks.csv"], ["export", "history"]):
+        subprocess.run([sys.executable, "-m", "qpanalytics", *args], cwd=folder, env=ENV, check=True, timeout=120)
+    text = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, env=ENV, capture_output=True, text=True, timeout=240, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "db-backup" in done.stdout
+    assert "│ backup  │" in done.stdout and "backup    447.0" in done.stdout
 
 
 def test_the_two_commands_are_the_ones_that_exist() -> None:

@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[str] | None, typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet.")] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ping files or patterns: CSV, JSON lines, Parquet, access logs; or a folder of qpa export."),
+    ] = None,
     checks: Annotated[list[Path] | None, typer.Option("--checks", help="Check file (CSV or TOML).")] = None,
     source: Annotated[str, typer.Option("--source", help="Name of the system they come from.")] = FILES,
     covers_until: Annotated[
@@ -41,7 +44,8 @@ def import_(
     db: Db = None,
     config: Config = None,
 ) -> None:
-    """Take ping files and check files into the store; taking a file twice adds nothing."""
+    """Take ping files and check files, or an export, into the store; taking one twice adds nothing."""
+    from qpanalytics.collect.fromexport import is_export
     from qpanalytics.errors import UsageError
 
     if not files and not checks:
@@ -54,6 +58,11 @@ def import_(
     until = instant("--covers-until", covers_until, clock)
     if until is not None and until > clock:
         raise UsageError(f"--covers-until {covers_until} lies in the future; nothing can have been seen there")
+    if any(is_export(file) for file in files or []):
+        if checks or mapping or skip_bad or covers_until or source != FILES or not all(is_export(f) for f in files or []):
+            raise UsageError("an export brings its own sources, checks and coverage; import it by itself, with --db at most")
+        bring_exports(asked.store(settings), settings, files or [], clock=clock)
+        return
     bring(
         asked.store(settings), settings, files or [], checks or [], source=source, covers_until=until,
         mapping=_pairs(mapping or []), skip_bad=skip_bad, clock=clock,
@@ -93,11 +102,35 @@ def bring(
     _say(store, staged.files, taken, len(entries))
 
 
+def bring_exports(store: Store, settings: Settings, folders: Sequence[str], *, clock: datetime) -> None:
+    """Takes exports in one transaction, and says what was taken."""
+    from qpanalytics import spell
+    from qpanalytics.cli.progress import progress
+    from qpanalytics.collect.configured import apply
+    from qpanalytics.collect.fromexport import take_export
+
+    with store.write() as con, progress("deriving the ledger") as step:
+        all_brought = [take_export(con, Path(folder), progress=step) for folder in folders]
+        apply(con, settings, now=clock)
+    for folder, brought in zip(folders, all_brought, strict=True):
+        checks = f"{spell.plural(brought.checks, 'check')}, {spell.number(brought.new_checks)} new"
+        pings = f"{spell.plural(brought.pings, 'ping')}, {spell.number(brought.added)} new"
+        typer.echo(f"{spell.plain(folder)}: {checks}; {pings}; {spell.plural(len(brought.touched), 'check')} derived")
+        if brought.configured and not settings.check:
+            typer.echo(
+                f"qpa: {spell.plain(folder)}: {spell.plural(brought.configured, 'promise')} stood in a qpa.toml, which an export "
+                "does not hold; bring that along",
+                err=True,
+            )
+    typer.echo(f"{store.name}: done. Next: qpa checks, qpa report --weekly")
+
+
 def _say(store: Store, files: Sequence[StagedFile], taken: Taken, entries: int) -> None:
     from qpanalytics import spell
 
     for file, rows, added in zip(files, taken.rows, taken.added, strict=True):
         left = f", {spell.number(file.skipped)} bad left out" if file.skipped else ""
+        left += f"; {file.note}" if file.note else ""
         typer.echo(f"{spell.plain(str(file.path))}: {spell.plural(rows, 'ping')}, {spell.number(added)} new{left}")
     if taken.folded:
         typer.echo(

@@ -46,20 +46,22 @@ def take(
     source: str,
     looks: Sequence[Looked],
     entries: Iterable[CheckEntry] = (),
+    labels: Mapping[str, str] | None = None,
     covers_until: datetime | None = None,
     tried_at: datetime,
     progress: Callable[[int, int], None] | None = None,
 ) -> Taken:
     """Takes the rows of the temp table `staged_pings` and the check entries into the store, and derives the ledger.
 
-    `file_no` of a staged row is its place in `looks`. A row is known by (check, received_at, kind, run id, k), k
-    counting equal rows within one file, so a file taken twice adds nothing. Each look vouches from its first ping to
-    its last, or to `covers_until`. Runs inside the caller's transaction; nothing is kept if it fails.
+    `file_no` of a staged row is its place in `looks`; `labels` are names by key for checks whose key is no name. A row is
+    known by (check, received_at, kind, run id, k), k counting equal rows within one file, so a file taken twice adds
+    nothing. Each look vouches from its first ping to its last, or to `covers_until`. Runs inside the caller's transaction;
+    nothing is kept if it fails.
     """
     entries = list(entries)
     taken = Taken()
     before = _count(con, "select count(*) from store.checks")
-    name_checks(con, source, {e.check: e.check for e in entries}, tried_at)
+    name_checks(con, source, {e.check: e.check for e in entries} | dict(labels or {}), tried_at)
     taken.new_checks = _count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
     first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
@@ -166,13 +168,13 @@ def name_checks(
     for key, label in fresh:
         number += 1
         twin = used.get(label) == source
-        name = next(n for n in _candidates(key, label, source, twin=twin) if n not in used)
+        name = next(n for n in candidates(key, label, source, twin=twin) if n not in used)
         used[name] = source
         rows.append((number, name, source, key, label, tried_at))
     con.executemany("insert into store.checks values (?, ?, ?, ?, ?, ?)", rows)
 
 
-def _candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
+def candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
     """Public names by falling beauty; `twin`: another check of the same source has the label."""
     yield label
     yield f"{label}-{key[:6]}" if twin else f"{source}/{label}"
@@ -185,8 +187,8 @@ def _candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[st
 
 #: What makes two rows the same ping. Rows of files are numbered by us (k) where they are equal; where the source numbers
 #: its pings that says it, and the time beside it keeps apart what a restored server numbered a second time.
-_SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is not distinct from a.run_id and p.k = a.k"
-_SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
+SAME_ROW = "p.received_at = a.received_at and p.kind = a.kind and p.run_id is not distinct from a.run_id and p.k = a.k"
+SAME_NUMBER = "p.received_at = a.received_at and p.n = a.n"
 
 
 def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, numbered: bool = False) -> int:
@@ -221,7 +223,7 @@ def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, 
             ($first + a.file_no)::integer as fetch_id, a.row_no
         from arrived a
         where not exists (
-            from store.pings p where p.check_id = a.check_id and {_SAME_NUMBER if numbered else _SAME_ROW}
+            from store.pings p where p.check_id = a.check_id and {SAME_NUMBER if numbered else SAME_ROW}
         )
         order by a.check_id, a.received_at, a.file_no, a.row_no
         """,  # noqa: S608 - constants
@@ -253,20 +255,7 @@ def _record(
         """,
         {"fetch": fetch_id, "source": source, "file": file_no},
     )
-    feeds = [
-        row[0]
-        for row in con.execute(
-            """
-            select distinct f.feed from store.fetches f join store.fetch_checks c using (fetch_id)
-            where f.source = $source and c.check_id in (select check_id from store.fetch_checks where fetch_id = $fetch)
-            order by f.feed
-            """,
-            {"source": source, "fetch": fetch_id},
-        ).fetchall()
-    ]
-    feed = feeds[0] if feeds else fetch_id
-    if len(feeds) > 1:
-        con.execute("update store.fetches set feed = ? where feed in (select unnest(?))", [feed, feeds])
+    feed = join_feeds(con, source, fetch_id)
     added = _count(con, "select count(*) from store.pings where fetch_id = ?", [fetch_id])
     con.execute(
         """
@@ -284,6 +273,25 @@ def _record(
     )  # fmt: skip
     rows = _count(con, "select count(*) from staged_pings where file_no = ?", [file_no])
     return rows, added
+
+
+def join_feeds(con: duckdb.DuckDBPyConnection, source: str, fetch_id: int) -> int:
+    """The feed of a look, by the checks that it shares with others of its source; feeds that it joins become one."""
+    feeds = [
+        row[0]
+        for row in con.execute(
+            """
+            select distinct f.feed from store.fetches f join store.fetch_checks c using (fetch_id)
+            where f.source = $source and c.check_id in (select check_id from store.fetch_checks where fetch_id = $fetch)
+            order by f.feed
+            """,
+            {"source": source, "fetch": fetch_id},
+        ).fetchall()
+    ]
+    feed = feeds[0] if feeds else fetch_id
+    if len(feeds) > 1:
+        con.execute("update store.fetches set feed = ? where feed in (select unnest(?))", [feed, feeds])
+    return feed
 
 
 def _count(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> int:

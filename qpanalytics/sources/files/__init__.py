@@ -1,4 +1,4 @@
-"""Ping files and check files: CSV, JSON lines, Parquet and TOML that people already have."""
+"""Ping files and check files: CSV, JSON lines, Parquet, access logs and TOML that people already have."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -51,6 +51,10 @@ class Reading:
     ignored: list[str]  # columns that mean nothing to us
     refused: list[Refused] = field(default_factory=list)  # by Python; what DuckDB refuses is in REJECTS
     header: Header | None = None  # CSV that DuckDB reads
+    faults: Mapping[str, str] = field(default_factory=dict)  # of rows as a whole, by the word in `fault`: what is wrong
+    shown: Callable[[str], str] = str  # takes out of a bad row's text what nobody may see
+    note: str = ""  # what was left out because it is no ping, for people
+    keyed: bool = False  # ids that are secrets became keys
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, s
     """
     refused: list[Refused] = []
     if found.format == "jsonl" and not found.uniform:
-        put(con, ["v"], _lines(found, refused))
+        put(con, ["v"], lines(found, refused))
         values = RECORDS
     else:
         con.execute(f"create or replace temp table {RECORDS} as {_values(found)}", {"path": found.literal})
@@ -45,10 +45,7 @@ def reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, s
 
 def _values(found: Look) -> str:
     if found.format == "jsonl":
-        ending = ending_of(next(io.StringIO(found.head.decode("latin-1"), newline="")))
-        # A byte 1 cannot stand in JSON, so no good line is parted. An empty line is NULL and keeps its place.
-        options = "header = false, delim = e'\\x01', quote = '', escape = ''"
-        return "from " + scan(found, "'v': 'varchar'", options, ending, one_piece=False)
+        return "from " + scan_lines(found)
     layout = "unstructured"
     if found.head.removeprefix(BOM).lstrip().startswith(b"["):
         layout = "array"
@@ -59,7 +56,15 @@ def _values(found: Look) -> str:
     return f"select json::varchar as v from read_json_objects($path, {options})"  # noqa: S608 - our own words
 
 
-def _lines(found: Look, refused: list[Refused]) -> Iterator[Row]:
+def scan_lines(found: Look) -> str:
+    """A call of read_csv whose one column `v` is the text of each line; an empty line is NULL and keeps its place."""
+    ending = ending_of(next(io.StringIO(found.head.decode("latin-1"), newline="")))
+    # A byte 1 cannot stand in JSON, nor in a log, so no good line is parted.
+    options = "header = false, delim = e'\\x01', quote = '', escape = ''"
+    return scan(found, "'v': 'varchar'", options, ending, one_piece=False)
+
+
+def lines(found: Look, refused: list[Refused]) -> Iterator[Row]:
     """The lines of a file whose line ends differ, with their numbers; what is no text goes to `refused`."""
     with found.open() as file:
         for line, data in enumerate(file, 1):

@@ -77,11 +77,11 @@ _REJECTS = {
 }
 
 
-def why_rejected(kind: str, message: str, columns: int) -> str:
-    """What is wrong with a line as a whole; `columns` is how many the header names, 0 for JSON."""
+def why_rejected(kind: str, message: str, columns: int, otherwise: str | None = None) -> str:
+    """What is wrong with a line as a whole; `columns` is how many the header names, 0 where lines are read as text."""
     if kind in _REJECTS:
         return _REJECTS[kind]
     if not columns:
-        return "is not valid JSON"
+        return otherwise or "is not valid JSON"
     found = re.search(r"Found: (\d+)", message)
     return count(int(found[1]), columns) if found else "cannot be parted into columns"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +10,16 @@ from pathlib import Path
 import duckdb
 
 from qpanalytics.errors import InputError
-from qpanalytics.sources.files import delimited, jsons, parquet
+from qpanalytics.sources.files import accesslogs, delimited, jsons, parquet
 from qpanalytics.sources.files.columns import FIELDS, check_mapping, names
 from qpanalytics.sources.files.look import Look, expand, look
 from qpanalytics.sources.files.mistakes import why, why_rejected
 from qpanalytics.spell import number, plain, plural, quoted
 
+#: Kinds of text files that are told by what they hold: whether a file is one, and how to read it.
+RECOGNISED: tuple[tuple[Callable[[Look], bool], Callable[[duckdb.DuckDBPyConnection, Look], delimited.Reading]], ...] = (
+    (accesslogs.recognises, accesslogs.reading),
+)
 KEPT = 20  # bad rows told in full; the others are counted
 _TYPED = Path(__file__).with_name("pings.sql").read_text(encoding="utf-8")
 _ROWS = "qpa_file_rows"
@@ -48,6 +52,8 @@ class StagedFile:
     digest: str  # SHA-256 of its bytes
     rows: int
     skipped: int
+    note: str = ""  # what was left out because it is no ping, for people
+    keyed: bool = False  # its checks are known by keys where their ids are secrets
 
 
 @dataclass
@@ -74,7 +80,7 @@ def read_pings(
     mapping: Mapping[str, str] | None = None,
     skip_bad: bool = False,
 ) -> Staged:
-    """Fill the temporary table `staged_pings` from files: CSV, JSON or Parquet, also packed with gzip.
+    """Fill the temporary table `staged_pings` from files: CSV, JSON, Parquet or access logs, also packed with gzip.
 
     `paths` are files or glob patterns; `mapping` says which of their columns is which of ours. Columns of the table:
     file_no (place in `Staged.files`, from 0), row_no (grows in the order of the file's rows), check_name, received_at,
@@ -157,7 +163,7 @@ def _stage(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
     finally:
         with suppress(duckdb.Error):
             _clear(con)
-    staged.files.append(StagedFile(found.path, found.digest, rows, skipped))
+    staged.files.append(StagedFile(found.path, found.digest, rows, skipped, reading.note, reading.keyed))
     staged.bad += bad
     if not rows:
         all_bad = f"none of its {number(skipped)} rows could be taken" if skipped else "has no rows"
@@ -166,6 +172,10 @@ def _stage(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, st
 
 
 def _reading(con: duckdb.DuckDBPyConnection, found: Look, mapping: Mapping[str, str]) -> delimited.Reading:
+    for recognises, reading in RECOGNISED:
+        # Who names columns knows that there are some: JSON lines that a program logs can be pings by another name.
+        if found.format in ("csv", "jsonl") and not mapping and recognises(found):
+            return reading(con, found)
     if found.format == "csv":
         return delimited.reading(con, found, delimited.header(found, (*FIELDS, *mapping)), mapping)
     if found.format == "parquet":
@@ -215,14 +225,16 @@ def _bad_rows(con: duckdb.DuckDBPyConnection, found: Look, reading: delimited.Re
         lines = sorted(rejects)
         accepted = {row: _shifted(row, lines) for row in accepted}
     unit = {"json": "record", "parquet": "row"}.get(found.format, "line")
-    bad = [BadRow(found.path, line.line, "", line.text, line.why, unit) for line in reading.refused[:wanted]]
+    bad = [BadRow(found.path, line.line, "", reading.shown(line.text), line.why, unit) for line in reading.refused[:wanted]]
     for row, field_, value in values:
-        shown = "" if field_ in ("json", "object") else field_
-        bad.append(BadRow(found.path, accepted[row], shown, value or "", why(field_, value), unit))
+        shown = "" if field_ in ("json", "object", *reading.faults) else field_
+        wrong = reading.faults.get(field_) or why(field_, value)
+        bad.append(BadRow(found.path, accepted[row], shown, reading.shown(value or ""), wrong, unit))
     columns = len(reading.header.columns) if reading.header else 0
     for record, line in refused.items():
         kind, message, text = rejects[record]
-        bad.append(BadRow(found.path, line, "", text.strip("\r\n"), why_rejected(kind, message, columns), unit))
+        wrong = why_rejected(kind, message, columns, reading.faults.get("line"))
+        bad.append(BadRow(found.path, line, "", reading.shown(text.strip("\r\n")), wrong, unit))
     return sorted(bad, key=lambda row: row.line)[:wanted], count
 
 
