@@ -96,10 +96,21 @@ def test_the_file_shrinks_and_no_answer_changes(folder: Path) -> None:
     assert _answers(folder) == before
     with duckdb.connect(str(folder / "qpa.duckdb"), read_only=True) as con:
         (left,) = con.execute("select count(*) from store.pings").fetchall()[0]
-    assert 3 * 20 * 144 <= left <= 3 * 21 * 144
+    assert 3 * 19 * 144 <= left <= 3 * 20 * 144
     again = _qpa(folder, "import", "pings.csv", "--checks", "checks.csv")
     assert ", 0 new" in again.stdout
     assert "were pruned" in again.stderr
+    assert _answers(folder) == before
+
+
+def test_an_export_carries_what_became_of_pruned_pings(folder: Path) -> None:
+    assert _qpa(folder, "prune", "--keep", f"{(datetime.now(UTC) - BEGIN).days - 60}d").returncode == 0
+    before = _answers(folder)
+    for words in (["export", "out"], ["import", "out", "--db", "again.duckdb"]):
+        done = _qpa(folder, *words)
+        assert done.returncode == 0, done.stderr
+    (folder / "qpa.duckdb").unlink()
+    (folder / "again.duckdb").rename(folder / "qpa.duckdb")
     assert _answers(folder) == before
 
 

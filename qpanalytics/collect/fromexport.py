@@ -1,7 +1,8 @@
 """An export back into a store: the same checks, pings, promises, pauses and coverage, whatever the store has already.
 
 A check is known by source and key, a ping as everywhere (see `intake`), a look by what it was and when; so a second
-import adds nothing. What is derived (runs, occurrences) is not read but derived again.
+import adds nothing. What is derived (runs, occurrences) is not read but derived again, but for what became of pings that
+were pruned.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from qpanalytics.collect.feed import watch
+from qpanalytics.collect.folded import folded
 from qpanalytics.collect.intake import CONFIG, SAME_NUMBER, SAME_ROW, candidates, join_feeds
 from qpanalytics.errors import InputError, ScheduleError
 from qpanalytics.ledger.build import build
@@ -39,6 +41,10 @@ _TYPES = {
     "shown": {
         "check": "varchar", "seen_at": "timestamptz", "counted": "bigint", "reply_rows": "bigint", "paused": "boolean",
         "gone": "boolean", "why": "varchar", "reply_why": "varchar", "baseline": "bigint", "baseline_at": "timestamptz",
+    },
+    "pruned": {
+        "check": "varchar", "before_at": "timestamptz", "seq": "bigint", "tick_at": "timestamptz", "anchor_at": "timestamptz",
+        "first_at": "timestamptz",
     },
     "pings": {
         "check": "varchar", "received_at": "timestamptz", "kind": "varchar", "n": "bigint", "run_id": "varchar",
@@ -68,6 +74,7 @@ _HOLDS = {
     "shown": """
         seen_at is not null and paused is not null and gone is not null and why is not null and reply_why is not null
     """,
+    "pruned": f"before_at {_TIME} and seq >= 0 and tick_at {_TIME} and coalesce(anchor_at {_TIME}, true) and first_at {_TIME}",
     "pings": f"""
         received_at {_TIME} and kind in ('start', 'success', 'fail', 'log', 'ign') and coalesce(duration_s {_SPAN}, true)
         and coalesce(exit_status between 0 and 255, true) and k >= 1 and row_no is not null and fetch_id is not null
@@ -89,6 +96,7 @@ class Brought:
     pings: int = 0
     added: int = 0
     touched: set[int] = field(default_factory=set)
+    fresh: set[int] = field(default_factory=set)
     #: Promises that stand in a qpa.toml, which is no part of an export.
     configured: int = 0
 
@@ -116,6 +124,7 @@ def take_export(
         _fetches(con)
         _promises(con, brought)
         _pauses(con, brought)
+        folded(con, folder, brought.fresh)
         _pings(con, folder, name, rows.get("pings", 0), brought)
         _watched(con)
     except duckdb.Error as error:
@@ -232,6 +241,7 @@ def _checks(con: duckdb.DuckDBPyConnection, name: str, brought: Brought) -> None
             )
             brought.new_checks += 1
             brought.touched.add(here)
+            brought.fresh.add(here)
         ours.append((check, here))
     con.execute('create or replace temp table x_ours ("check" varchar, check_id integer)')
     if ours:
@@ -358,6 +368,9 @@ def _pings(con: duckdb.DuckDBPyConnection, folder: Path, name: str, wanted: int,
                 where numbered and not exists (from {known} p where p.check_id = a.check_id and {SAME_NUMBER})
                 union all from {arrived} a
                 where not numbered and not exists (from {known} p where p.check_id = a.check_id and {SAME_ROW})
+            ) a
+            where a.n is not null or not exists (
+                from store.pruned q where q.check_id = a.check_id and a.received_at < q.before_at
             )
             order by check_id, received_at, fetch_id, row_no
             """,  # noqa: S608 - constants

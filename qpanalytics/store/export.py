@@ -57,6 +57,10 @@ SMALL = {
         select c.check_name as "check", s.* exclude (check_id) from store.shown s join store.checks c using (check_id)
         order by s.check_id
     """,
+    "pruned": """
+        select c.check_name as "check", q.* exclude (check_id) from store.pruned q join store.checks c using (check_id)
+        order by q.check_id
+    """,
 }  # fmt: skip
 #: What is partitioned: its SQL for one bucket, without the order: by month, then by check and time.
 LARGE = {
@@ -66,7 +70,7 @@ LARGE = {
         order by month, t.check_id, t.received_at, t.fetch_id, t.row_no
     """,
     "runs": """
-        select c.check_name as "check", t.* exclude (check_id, success, seq),
+        select c.check_name as "check", t.* exclude (check_id, success),
             case when success then 'success' when not success then 'fail' when abandoned_at is not null then 'abandoned'
                 else 'open' end as result,
             strftime(coalesce(t.started_at, t.completed_at), '%Y-%m') as month
