@@ -78,20 +78,21 @@ def drawing(history: History, one: Drawn, of: Days, tz: tzinfo) -> Drawing:
     monday = first - timedelta(days=first.weekday())
     weeks = (last - monday).days // 7 + 1
     data = _cells({day: ((day - monday).days // 7, day.weekday()) for day in of}, of, {})
-    step = next(s for s in (1, 2, 4, 8, 13) if weeks / s <= 9 or s == 13)
+    step = next(s for s in (2, 4, 8) if weeks / s <= 9 or s == 8)
     ticks = list(range(0, weeks, step))
     starts = [monday + timedelta(weeks=week) for week in ticks]
     x = {
         "tickvals": ticks,
         "ticktext": [day_words(day) for day in starts],
+        "tickangle": 0,
         "range": [-0.6, max(weeks, 18) - 0.4],
         "fixedrange": True,
     }
     y = {"tickvals": list(range(7)), "ticktext": list(_WEEKDAYS), "range": [6.55, -0.55], "showgrid": False, "fixedrange": True}
     cut = cut_words(history, first)
-    note = " ".join(part for part in ("A cell is a day and its worst outcome; weeks from left to right.", cut) if part)
+    note = "A cell is a day and its worst outcome; weeks from left to right."
     look = layout(height=260, x=x, y=y, barmode="overlay", showlegend=True, dragmode=False)
-    return Drawing(title, note, _alt(one, of, cut), data, look)
+    return Drawing(title, note, _alt(one, of, cut), data, look, cut)
 
 
 def _alt(one: Drawn, of: Days, cut: str) -> str:
@@ -187,7 +188,7 @@ def _lanes(history: History, known: Sequence[Drawn], of: Mapping[int, Days], tz:
     step = max(7, -(-width // 10 // 7) * 7)
     ticks = list(range((7 - first.weekday()) % 7, width, step)) or [0]
     words = [day_words(first + timedelta(days=t)) for t in ticks]
-    x = {"tickvals": ticks, "ticktext": words, "range": [-0.8, max(width, 14) - 0.2]}
+    x = {"tickvals": ticks, "ticktext": words, "tickangle": 0, "range": [-0.8, max(width, 14) - 0.2]}
     y = {"tickvals": list(range(len(shown))), "ticktext": [safe(one.check, NAME_MOST // 2) for one in shown],
          "range": [len(shown) - 0.4, -0.6], "showgrid": False, "fixedrange": True}  # fmt: skip
     left_out = [cut] if (cut := cut_words(history, first)) else []
@@ -201,4 +202,5 @@ def _lanes(history: History, known: Sequence[Drawn], of: Mapping[int, Days], tz:
     alt = " ".join([alt, *left_out])
     room = 20 + 7 * max(len(one.check[: NAME_MOST // 2]) for one in shown)
     look = layout(height=84 + 18 * len(shown), left=room, x=x, y=y, barmode="overlay", showlegend=True)
-    return Drawing(title, " ".join(["A cell is a day and its worst outcome; worst checks first.", *left_out]), alt, data, look)
+    note = "A cell is a day and its worst outcome; worst checks first."
+    return Drawing(title, note, alt, data, look, " ".join(left_out))

@@ -42,7 +42,7 @@ class Drawing:
     """One figure: traces and layout as Plotly names them, what stands above it, and the sentence in its place.
 
     `title`, `note` and `alt` are plain text, with names as people gave them; texts within `data` and `layout` are
-    neutralised already (see `safe`). `note` says how to read it and what was left out.
+    neutralised already (see `safe`). `note` says how to read it, `left_out` what is not drawn; `alt` says the latter too.
     """
 
     title: str
@@ -50,6 +50,7 @@ class Drawing:
     alt: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
+    left_out: str = ""
 
 
 def safe(text: str, most: int | None = None) -> str:
@@ -73,7 +74,7 @@ def figure(drawing: Drawing) -> Figure:
         from plotly.graph_objects import Figure
     except ImportError:
         raise QpaError('figures need Plotly, which is not installed: pip install "qpanalytics[plot]"') from None
-    lines = wrapped(drawing.note)
+    lines = wrapped(f"{drawing.note} {drawing.left_out}".strip())
     title = {
         "text": f"<b>{safe(drawing.title, 90)}</b>",
         "subtitle": {"text": "<br>".join(safe(line) for line in lines), "font": {"size": 13, "color": palette.light("soft")}},

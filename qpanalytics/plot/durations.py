@@ -66,12 +66,11 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
             f"A dot is a run, at its end{f'; the line is the {what}' if what else ''}.",
             far,
             amounts.above(values, max(high, near or 0.0)),
-            left_out,
         )
         if part
     )
     look = layout(x=axis(since, until, tz, named), y=y, showlegend=bool(len(badly)), **extra)
-    return Drawing(title, note, _alt(history, one, at_us, values, good, tz, left_out), drawn, look)
+    return Drawing(title, note, _alt(history, one, at_us, values, good, tz, left_out), drawn, look, left_out)
 
 
 def _alt(history: History, one: Drawn, at_us: list[int], values: Any, good: Any, tz: tzinfo, left_out: str) -> str:

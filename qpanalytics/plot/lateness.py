@@ -58,7 +58,8 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
         some = keep[results[keep] == outcome]
         if len(some):
             drawn.append(points.dots(outcome, palette.word(outcome), walls([at_us[i] for i in some], tz), values[some], size))
-    line, what = points.usual([at for at, ok in zip(at_us, came.tolist(), strict=True) if ok], arrived, tz, size, "runs that came")
+    arrived_us = [at for at, ok in zip(at_us, came.tolist(), strict=True) if ok]
+    line, what = points.usual(arrived_us, arrived, tz, size, "runs that came")
     if line is not None:
         drawn.append(line)
     cut = 0
@@ -72,7 +73,7 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
     since, until = span(history, at_us)
     left_out = points.kept_words(kept, len(arrived))
     if cut:
-        left_out += f" Of runs that never came the latest {spell.number(points.MOST // 2)} of a kind are drawn."
+        left_out = f"{left_out} Of runs that never came the latest {spell.number(points.MOST // 2)} of a kind are drawn.".strip()
     note = " ".join(
         part
         for part in (
@@ -80,13 +81,12 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
             "At the upper edge: never came." if len(arrived) < len(values) else "",
             far,
             amounts.above(arrived, top),
-            left_out.strip(),
         )
         if part
     )
     many = len({str(r) for r in results}) > 1
     look = layout(x=axis(since, until, tz, named), y=y, showlegend=many, **extra)
-    return Drawing(title, note, _alt(history, one, at_us, results, arrived, tz, left_out.strip()), drawn, look)
+    return Drawing(title, note, _alt(history, one, at_us, results, arrived, tz, left_out), drawn, look, left_out)
 
 
 def _why(history: History, one: Drawn, any_there: bool, tz: tzinfo) -> str:

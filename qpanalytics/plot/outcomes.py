@@ -59,7 +59,7 @@ def _drawing(history: History, title: str, check: str | None, of: Iterable[Days]
     unit = "week" if weekly else "day"
     cut = cut_words(history, first)
     summed = f"{spell.plural(len(parts), 'check')} added up." if check is None else ""
-    note = " ".join(part for part in (f"A bar is a {unit} and its runs.", summed, cut) if part)
+    note = f"A bar is a {unit} and its runs. {summed}".strip()
     said = ", ".join(f"{spell.number(total[o])} {palette.word(o)}" for o in sorted(total, key=RANKS.index, reverse=True))
     worst_bin = max(bins, key=lambda b: (sum(bins[b][o] for o in ("missed", "failed", "hung")), -b.toordinal()))
     bad = sum(bins[worst_bin][o] for o in ("missed", "failed", "hung"))
@@ -71,7 +71,7 @@ def _drawing(history: History, title: str, check: str | None, of: Iterable[Days]
     y: dict[str, Any] = {"rangemode": "tozero", "nticks": 6, "tickformat": ",d"} | ({"dtick": 1} if high <= 5 else {})
     air = timedelta(weeks=1) if weekly else timedelta(0)
     look = layout(x=days_axis(min(bins), last + air), y=y, barmode="stack", bargap=0.12, showlegend=True)
-    return Drawing(title, note, " ".join(part for part in (alt, summed, cut) if part), data, look)
+    return Drawing(title, note, " ".join(part for part in (alt, summed, cut) if part), data, look, cut)
 
 
 def _bars(outcome: str, bins: dict[date, Counter[str]], weekly: bool) -> dict[str, Any]:

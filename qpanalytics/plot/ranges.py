@@ -52,7 +52,8 @@ def drawing(history: History, what: str, tz: tzinfo) -> Drawing:
          "hoverinfo": "skip", "showlegend": False},
         _dots("half of the runs", [max(v, least) for v in middle], rows, _said(names, middle, ns, "half of {} within"), "circle"),
         _dots("95 % of them", [max(far[i], least) for i in most], most,
-              _said(*([column[i] for i in most] for column in (names, far, ns)), "95 % of {} within"), "line-ns-open"),
+              _said([names[i] for i in most], [far[i] for i in most], [ns[i] for i in most], "95 % of {} within"),
+              "line-ns-open"),
     ]  # fmt: skip
     values = [max(v, least) for v in (*middle, *(far[i] for i in most))]
     low, high = min(values), max(values)
@@ -75,13 +76,13 @@ def drawing(history: History, what: str, tz: tzinfo) -> Drawing:
     if not long and min(middle) < least:
         left_out.append("What is early or within 1 s stands at 1 s.")
     note = "Dot: half of the runs are within it. Tick: 95 % of them, where enough came. The axis goes in tens."
-    note = " ".join([note, *left_out])
     first = f"{names[0]} has the longest median, {spell.duration(middle[0])}"
     last = f", {names[-1]} the shortest of those drawn, {spell.duration(middle[-1])}" if len(names) > 1 else ""
     alt = " ".join([f"{title}, {spell.plural(len(names), 'check')}: {first}{last}.", *left_out])
     room = 20 + 7 * max(len(name[: NAME_MOST // 2]) for name in names)
     height = 84 + 20 * len(rows)
-    return Drawing(title, note, alt, data, layout(height=height, left=room, x=x, y=y, showlegend=True))
+    look = layout(height=height, left=room, x=x, y=y, showlegend=True)
+    return Drawing(title, note, alt, data, look, " ".join(left_out))
 
 
 def _said(names: list[str], values: list[float], ns: list[int], words: str) -> list[str]:

@@ -84,9 +84,8 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
     if found["n"][0] > len(results):
         left_out = f"The latest {spell.number(len(results))} of {spell.plural(found['n'][0], 'run')} are drawn."
     how = f"Across: the day; down: the time of day at which it {'began' if starts else 'ended'}."
-    note = " ".join(part for part in (how, left_out) if part)
     look = layout(x=days, y=y, showlegend=len(set(results)) > 1)
-    return Drawing(title, note, _alt(history, one, found, begins, local, tz, starts, left_out), data, look)
+    return Drawing(title, how, _alt(history, one, found, begins, local, tz, starts, left_out), data, look, left_out)
 
 
 def _spans(found: dict[str, list[Any]], tz: tzinfo) -> list[dict[str, Any]]:
@@ -192,4 +191,4 @@ def _lanes(history: History, known: list[Drawn], tz: tzinfo, named: str) -> Draw
         f"{title}: {spell.plural(all_of, 'run')} of {spell.plural(len(lanes), 'check')} {window(history, at_us, tz)}"
         f"; {spell.number(bad)} of those drawn failed. {' '.join(left_out)}"
     ).strip()
-    return Drawing(title, " ".join(["A mark is a run, at its end.", *left_out]), alt, data, look)
+    return Drawing(title, "A mark is a run, at its end.", alt, data, look, " ".join(left_out))
