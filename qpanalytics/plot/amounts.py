@@ -26,7 +26,8 @@ def reach(values: npt.NDArray[np.float64], lines: list[float]) -> tuple[float, f
     ordered = np.sort(values)
     usual = float(ordered[-1] if len(ordered) < 20 else ordered[int(0.98 * (len(ordered) - 1))])
     most = float(ordered[-1])
-    top = max([most if most <= 3 * max(usual, 1e-3) else 1.5 * max(usual, 1e-3), *lines, 1e-3])
+    top = max([most if most <= 3 * max(usual, 1e-3) else 1.5 * max(usual, 1e-3), *lines])
+    top = top if top > 0 else 1.0  # jobs that end on the very second, or early
     return max(min(float(ordered[0]), 0.0), -3 * top), top
 
 

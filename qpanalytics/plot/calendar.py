@@ -91,7 +91,7 @@ def drawing(history: History, one: Drawn, of: Days, tz: tzinfo) -> Drawing:
     y = {"tickvals": list(range(7)), "ticktext": list(_WEEKDAYS), "range": [6.55, -0.55], "showgrid": False, "fixedrange": True}
     cut = cut_words(history, first)
     note = "A cell is a day and its worst outcome; weeks from left to right."
-    look = layout(height=260, x=x, y=y, barmode="overlay", showlegend=True, dragmode=False)
+    look = layout(height=236, foot=28, x=x, y=y, barmode="overlay", showlegend=True, dragmode=False)
     return Drawing(title, note, _alt(one, of, cut), data, look, cut)
 
 
@@ -201,6 +201,6 @@ def _lanes(history: History, known: Sequence[Drawn], of: Mapping[int, Days], tz:
     alt = f"{title}, {spell.plural(len(shown), 'check')} {period(first, last)}; {most}."
     alt = " ".join([alt, *left_out])
     room = 20 + 7 * max(len(one.check[: NAME_MOST // 2]) for one in shown)
-    look = layout(height=84 + 18 * len(shown), left=room, x=x, y=y, barmode="overlay", showlegend=True)
+    look = layout(height=62 + 18 * len(shown), left=room, foot=28, x=x, y=y, barmode="overlay", showlegend=True)
     note = "A cell is a day and its worst outcome; worst checks first."
     return Drawing(title, note, alt, data, look, " ".join(left_out))

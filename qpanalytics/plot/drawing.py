@@ -111,8 +111,10 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, LINE) or [""]
 
 
-def layout(*, height: int = HIGH, left: int = 56, x: Mapping[str, Any], y: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """The look that all figures share; `left` is the room for labels on the left, pixels."""
+def layout(
+    *, height: int = HIGH, left: int = 56, foot: int = 52, x: Mapping[str, Any], y: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    """The look that all figures share; `left` and `foot` are the room for labels, pixels."""
     axis = {
         "gridcolor": palette.light("hair"),
         "linecolor": palette.light("hair"),
@@ -124,7 +126,7 @@ def layout(*, height: int = HIGH, left: int = 56, x: Mapping[str, Any], y: Mappi
     return {
         "template": "none",
         "height": height,
-        "margin": {"l": left, "r": 16, "t": 34, "b": 52},
+        "margin": {"l": left, "r": 16, "t": 34, "b": foot},
         "paper_bgcolor": palette.light("paper"),
         "plot_bgcolor": palette.light("paper"),
         "font": {"family": FONT, "size": 12, "color": palette.light("ink")},

@@ -98,6 +98,14 @@ def _why(history: History, one: Drawn, any_there: bool, tz: tzinfo) -> str:
     return "" if any_there else nothing(history, one, "expected run that was seen", tz)
 
 
+def _after(late_s: float) -> str:
+    """ "16 min after their time", "20 s before their time"."""
+    amount = spell.duration(abs(late_s))
+    if amount == "0 s":
+        return "at their time"
+    return f"{amount} {'after' if late_s > 0 else 'before'} their time"
+
+
 def _alt(history: History, one: Drawn, at_us: list[int], results: Any, arrived: Any, tz: tzinfo, left_out: str) -> str:
     n = len(results)
     said = [f"{one.check}: {spell.plural(n, 'run')} expected {window(history, at_us, tz)}"]
@@ -105,8 +113,8 @@ def _alt(history: History, one: Drawn, at_us: list[int], results: Any, arrived: 
         # as in `qpa.lateness`: what never came is later than every arrival
         ordered = np.concatenate([np.sort(arrived), np.full(n - len(arrived), np.inf)])
         middle = stats.quantile(ordered, 0.5)
-        half = "fewer than half came" if np.isnan(middle) else f"half of them ended within {spell.duration(middle)}"
-        said.append(f"{half}, the latest after {spell.duration(float(arrived.max()))}")
+        half = f"half of them ended no later than {_after(middle)}" if np.isfinite(middle) else "fewer than half came"
+        said.append(f"{half}, the latest {_after(float(arrived.max()))}")
     if one.grace_s is not None:
         late = int((results == "late").sum())
         said.append(f"{spell.number(late) if late else 'none'} came after the grace of {spell.duration(one.grace_s)}")

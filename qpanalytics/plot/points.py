@@ -62,6 +62,8 @@ def usual(
         return None, ""
     days = [instant(at).astimezone(tz).date() for at in at_us]
     if len(values_s) >= 4 * len(set(days)):
+        if len(set(days)) == 1:
+            return None, ""
         edges = [0, *(i for i in range(1, len(days)) if days[i] != days[i - 1]), len(days)]
         at = [f"{days[a]} 12:00:00" for a in edges[:-1]]
         line = [float(np.median(values_s[a:b])) for a, b in pairwise(edges)]
@@ -80,6 +82,7 @@ def usual(
         "y": [rounded(v / size) for v in line],
         "line": {"color": palette.light("ink"), "width": 1.5},
         "hoverinfo": "skip",
+        "showlegend": False,  # the note says what it is
     }, what
 
 

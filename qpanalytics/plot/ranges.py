@@ -80,8 +80,8 @@ def drawing(history: History, what: str, tz: tzinfo) -> Drawing:
     last = f", {names[-1]} the shortest of those drawn, {spell.duration(middle[-1])}" if len(names) > 1 else ""
     alt = " ".join([f"{title}, {spell.plural(len(names), 'check')}: {first}{last}.", *left_out])
     room = 20 + 7 * max(len(name[: NAME_MOST // 2]) for name in names)
-    height = 84 + 20 * len(rows)
-    look = layout(height=height, left=room, x=x, y=y, showlegend=True)
+    height = 62 + 20 * len(rows)
+    look = layout(height=height, left=room, foot=28, x=x, y=y, showlegend=True)
     return Drawing(title, note, alt, data, look, " ".join(left_out))
 
 

@@ -42,7 +42,10 @@ HEADINGS = ("When it runs", "How long it runs", "How late it ends", "What became
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One figure of a check: heading, the sentence in its place (without the name above it), how to read it, pixels."""
+    """One figure of a check: heading, the sentence in its place (without the name above it), how to read it, pixels.
+
+    `height` is 0 where there is nothing to draw: then the sentence says why.
+    """
 
     heading: str
     said: str
@@ -73,7 +76,7 @@ def explore(facts: Facts, history: History, page_name: str) -> str:
     return template.render(
         facts=facts,
         shown=shown,
-        heading=f"Every run of {spell.plural(len(shown), 'check')}" if shown else "No checks yet",
+        heading=f"{spell.plural(len(shown), 'check')}, run by run" if shown else "No checks yet",
         span=spell.span(wider.since, wider.until, facts.window.tz),
         digest=page_name,
         style=styled("explore.css"),
@@ -97,10 +100,10 @@ def _explored(rows: Sequence[CheckRow], history: History, tz: str) -> Iterator[E
                 calendar(history, one, days.get(one.check_id, {}), where),
             )
             charts = tuple(
-                Chart(heading, _said(made, row.check), made.note, made.layout["height"])
+                Chart(heading, _said(made, row.check), made.note, made.layout["height"] if made.data else 0)
                 for heading, made in zip(HEADINGS, drawings, strict=True)
             )
-            yield Explored(row, charts, packed([{"data": made.data, "layout": _bare(made)} for made in drawings]))
+            yield Explored(row, charts, packed([{"data": made.data, "layout": _bare(made)} for made in drawings if made.data]))
 
 
 def _said(made: Drawing, check: str) -> str:

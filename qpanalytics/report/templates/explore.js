@@ -31,6 +31,12 @@ const laid = (layout, width) => {
   const made = painted(layout);
   if (width < narrow) {
     for (const axis of ["xaxis", "yaxis"]) if (made[axis].nticks) made[axis].nticks = 5;
+    // words under cells (the calendar) would run into one another: every second goes
+    const {tickvals, ticktext} = made.xaxis;
+    if (tickvals && tickvals.length > 5) {
+      made.xaxis.tickvals = tickvals.filter((_, i) => i % 2 === 0);
+      made.xaxis.ticktext = ticktext.filter((_, i) => i % 2 === 0);
+    }
     made.margin.l = Math.min(made.margin.l, 50);
     made.margin.r = 8;
     made.legend.itemwidth = 30;
@@ -43,14 +49,13 @@ const laid = (layout, width) => {
   return made;
 };
 
-const config = {displaylogo: false, responsive: true, showTips: false, modeBarButtons: [["zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d", "toImage"]]};
+const config = {displaylogo: false, displayModeBar: false, responsive: true, showTips: false};
 
 const places = check => [...check.querySelectorAll(".chart")];
 
 const draw = check => Promise.all(places(check).map((place, i) => {
   const {data, layout} = drawings.get(check)[i];
-  const buttons = touch || !data.length ? {displayModeBar: false} : {};
-  return Plotly.react(place, painted(data), laid(layout, place.clientWidth), {...config, ...buttons});
+  return Plotly.react(place, painted(data), laid(layout, place.clientWidth), config);
 }));
 
 const open = async check => {
