@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from qpanalytics import spell
-from qpanalytics.instants import EPOCH
 from qpanalytics.plot.drawing import NAME_MOST, Drawing, empty, figure, layout, safe
 from qpanalytics.plot.reading import Drawn, checks, nothing, zone
 from qpanalytics.report import palette
@@ -25,8 +24,14 @@ LANES = 50
 RANKS = ("pending", "excused", "ran", "on_time", "unknown", "late", "missed", "failed", "hung")
 """From harmless to worst, as in the strips of the report: the worst outcome is what a day is called."""
 BAD = ("late", "missed", "failed", "hung")
-Days = dict[date, dict[str, int]]
-"""What became of the runs of each day, and how many of each."""
+
+
+class Days(dict[date, dict[str, int]]):
+    """What became of the runs of each day, and how many of each; `cut` where the window holds earlier days."""
+
+    cut = False
+
+
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _INK = {"late": "#1c2531", "unknown": palette.light("ink"), "pending": palette.light("ink")}
@@ -45,17 +50,20 @@ def calendar(history: History, *, check: str | None = None, tz: str = "UTC") -> 
         told = days(history, tz)
         if check is None:
             return figure(_lanes(history, known, told, where))
-        return figure(drawing(history, known[0], told.get(known[0].check_id, {}), where))
+        return figure(drawing(history, known[0], told.get(known[0].check_id, Days()), where))
 
 
 def days(history: History, tz: str) -> dict[int, Days]:
     """What became of each day of each check in the window, the last 53 weeks at most."""
-    until = min(history.until, history.as_of + timedelta(days=1))
-    since = max(history.since, until - timedelta(weeks=WEEKS))
     found: dict[int, Days] = {}
-    for row in history.sql("day_outcomes", tz=tz, from_at=since, to_at=history.until).to_pylist():
-        found.setdefault(row["check_id"], {}).setdefault(row["day"], {})[row["outcome"]] = row["n"]
-    return found
+    for row in history.sql("day_outcomes", tz=tz, from_at=history.since, to_at=history.until).to_pylist():
+        found.setdefault(row["check_id"], Days()).setdefault(row["day"], {})[row["outcome"]] = row["n"]
+    latest = max((max(of) for of in found.values()), default=date.min)
+    for check_id, of in list(found.items()):
+        kept = Days((day, some) for day, some in of.items() if (latest - day).days < 7 * WEEKS)
+        kept.cut = len(kept) < len(of)
+        found[check_id] = kept
+    return {check_id: of for check_id, of in found.items() if of}
 
 
 def worst(outcomes: Mapping[str, int]) -> str:
@@ -89,7 +97,7 @@ def drawing(history: History, one: Drawn, of: Days, tz: tzinfo) -> Drawing:
         "fixedrange": True,
     }
     y = {"tickvals": list(range(7)), "ticktext": list(_WEEKDAYS), "range": [6.55, -0.55], "showgrid": False, "fixedrange": True}
-    cut = cut_words(history, first)
+    cut = cut_words(of.cut)
     note = "A cell is a day and its worst outcome; weeks from left to right."
     look = layout(height=236, foot=28, x=x, y=y, barmode="overlay", showlegend=True, dragmode=False)
     return Drawing(title, note, _alt(one, of, cut), data, look, cut)
@@ -116,12 +124,13 @@ def period(first: date, last: date) -> str:
     return f"from {day_words(first)}{year} to {day_words(last)} {last.year}"
 
 
-def cut_words(history: History, first: date) -> str:
-    whole = history.since if history.since > EPOCH else datetime.combine(first, datetime.min.time(), UTC)
-    return f"The last {WEEKS} weeks are drawn." if min(history.until, history.as_of) - whole > timedelta(weeks=WEEKS) else ""
+def cut_words(cut: bool) -> str:
+    """That only the latest weeks are drawn, where that is so."""
+    return f"The last {WEEKS} weeks are drawn." if cut else ""
 
 
 def day_words(day: date) -> str:
+    """ "22 Sep"."""
     return spell.day(datetime.combine(day, datetime.min.time(), UTC), UTC).partition(" ")[2]
 
 
@@ -191,14 +200,16 @@ def _lanes(history: History, known: Sequence[Drawn], of: Mapping[int, Days], tz:
     x = {"tickvals": ticks, "ticktext": words, "tickangle": 0, "range": [-0.8, max(width, 14) - 0.2]}
     y = {"tickvals": list(range(len(shown))), "ticktext": [safe(one.check, NAME_MOST // 2) for one in shown],
          "range": [len(shown) - 0.4, -0.6], "showgrid": False, "fixedrange": True}  # fmt: skip
-    left_out = [cut] if (cut := cut_words(history, first)) else []
+    left_out = [cut] if (cut := cut_words(any(of[one.check_id].cut for one in shown))) else []
     if len(there) > len(shown):
         left_out.append(f"The {LANES} with the most bad days of {spell.plural(len(there), 'check')} are drawn.")
     if len(known) > len(there):
         left_out.append(f"{spell.plural(len(known) - len(there), 'check')} without a run left out.")
     bad = [(one.check, -badness(one)[0]) for one in shown if badness(one)[0]]
     most = f"most bad days: {', '.join(f'{name} {spell.number(n)}' for name, n in bad[:3])}" if bad else "no bad day"
-    alt = f"{title}, {spell.plural(len(shown), 'check')} {period(first, last)}; {most}."
+    unseen = sum(worst(outcomes) == "unknown" for outcomes in cells.values())
+    dark = f"; on {spell.plural(unseen, 'of the days', 'of the days')} nobody was looking" if unseen else ""
+    alt = f"{title}, {spell.plural(len(shown), 'check')} {period(first, last)}; {most}{dark}."
     alt = " ".join([alt, *left_out])
     room = 20 + 7 * max(len(one.check[: NAME_MOST // 2]) for one in shown)
     look = layout(height=62 + 18 * len(shown), left=room, foot=28, x=x, y=y, barmode="overlay", showlegend=True)

@@ -37,7 +37,7 @@ def outcomes(history: History, *, check: str | None = None, tz: str = "UTC") -> 
         told = days(history, tz)
         name = None if check is None else known[0].check
         title = "What became of the runs" if name is None else f"{known[0].title}: what became of its runs"
-        return figure(_drawing(history, title, name, [told.get(one.check_id, {}) for one in known], where))
+        return figure(_drawing(history, title, name, [told.get(one.check_id, Days()) for one in known], where))
 
 
 def _drawing(history: History, title: str, check: str | None, of: Iterable[Days], tz: tzinfo) -> Drawing:
@@ -57,7 +57,7 @@ def _drawing(history: History, title: str, check: str | None, of: Iterable[Days]
     total = sum(counts.values(), Counter())
     data = [_bars(outcome, bins, weekly) for outcome in ORDER if outcome in total]
     unit = "week" if weekly else "day"
-    cut = cut_words(history, first)
+    cut = cut_words(any(part.cut for part in parts))
     summed = f"{spell.plural(len(parts), 'check')} added up." if check is None else ""
     note = f"A bar is a {unit} and its runs. {summed}".strip()
     said = ", ".join(f"{spell.number(total[o])} {palette.word(o)}" for o in sorted(total, key=RANKS.index, reverse=True))

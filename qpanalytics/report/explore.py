@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from qpanalytics import spell
+from qpanalytics.plot.calendar import Days
 from qpanalytics.plot.calendar import days as days_of
 from qpanalytics.plot.calendar import drawing as calendar
 from qpanalytics.plot.drawing import Drawing
@@ -97,7 +98,7 @@ def _explored(rows: Sequence[CheckRow], history: History, tz: str) -> Iterator[E
                 runs(history, one, where, tz),
                 durations(history, one, where, tz),
                 lateness(history, one, where, tz),
-                calendar(history, one, days.get(one.check_id, {}), where),
+                calendar(history, one, days.get(one.check_id, Days()), where),
             )
             charts = tuple(
                 Chart(heading, _said(made, row.check), made.note, made.layout["height"] if made.data else 0)
