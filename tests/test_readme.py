@@ -40,7 +40,8 @@ def test_the_commands_work_in_their_order(folder: Path) -> None:
             cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (line, done.stderr)
-    assert [p.suffix for p in (folder / "reports").iterdir()] == [".html"]
+    pages = sorted(p.name for p in (folder / "reports").iterdir())
+    assert pages == ["weekly-2026-11-16-explore.html", "weekly-2026-11-16.html"]
 
 
 def test_the_configuration_is_read(folder: Path) -> None:
@@ -93,7 +94,7 @@ def test_timer_and_crontab_mean_every_five_minutes() -> None:
 
 
 def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
-    (text,) = blocks("python")
+    text = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, env=ENV, capture_output=True, text=True, timeout=240, check=False
     )

@@ -13,6 +13,10 @@ from qpanalytics.report import palette
 UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 """Units of an axis and their seconds: the largest that the axis holds twice."""
 
+AIR, EDGE = 1.06, 1.05
+"""How far an axis reaches beyond what it shows, and where marks of what has no value stand: Plotly leaves out what lies
+outside by a rounding."""
+
 
 def unit(high_s: float) -> tuple[str, float]:
     """The unit of an axis that reaches to `high_s`, and its seconds."""
@@ -34,13 +38,13 @@ def reach(values: npt.NDArray[np.float64], lines: list[float]) -> tuple[float, f
 def axis(low_s: float, high_s: float) -> tuple[dict[str, Any], float]:
     """An axis of time from `low_s` to `high_s`, the unit named at its last tick, and how many seconds are one of it."""
     name, size = unit(max(high_s, -low_s))
-    ends = [low_s / size - (0.04 * (high_s - low_s) / size if low_s < 0 else 0), high_s / size * 1.06]
+    ends = [low_s / size - (0.04 * (high_s - low_s) / size if low_s < 0 else 0), high_s / size * AIR]
     return {"range": ends, "ticksuffix": f" {name}", "showticksuffix": "last", "nticks": 6}, size
 
 
 def above(values: npt.NDArray[np.float64], high_s: float) -> str:
     """What lies above the axis, in words; empty if nothing does."""
-    over = values[values > high_s * 1.06]
+    over = values[values > high_s * AIR]
     if not len(over):
         return ""
     lie = "lies" if len(over) == 1 else "lie"
@@ -52,7 +56,7 @@ def limit(at_s: float | None, high_s: float, size: float, label: str, colour: st
     if at_s is None:
         return {}, ""
     said = f"{label} {spell.duration(at_s)}"
-    if at_s > high_s * 1.06:
+    if at_s > high_s * AIR:
         return {}, f"{said[:1].upper()}{said[1:]}, far above."
     y = at_s / size
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "layer": "below"}

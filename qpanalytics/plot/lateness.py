@@ -68,7 +68,7 @@ def drawing(history: History, one: Drawn, tz: tzinfo, named: str) -> Drawing:
         some = where[-points.MOST // 2 :]
         cut += len(where) - len(some)
         if len(some):
-            drawn.append(points.never(outcome, walls([at_us[i] for i in some], tz), top * 1.06 / size, said))
+            drawn.append(points.never(outcome, walls([at_us[i] for i in some], tz), top * amounts.EDGE / size, said))
     extra, far = amounts.limit(one.grace_s, top, size, "grace", palette.light("bad"))
     since, until = span(history, at_us)
     left_out = points.kept_words(kept, len(arrived))
