@@ -23,12 +23,14 @@ _PLACES = {
     "durations": "qpanalytics.analysis.durations",
     "lateness": "qpanalytics.analysis.lateness",
     "load": "qpanalytics.opening",
+    "plot": "qpanalytics.plot",
     "report": "qpanalytics.report",
     "success": "qpanalytics.analysis.success",
     "verdicts": "qpanalytics.verdict",
 }
 
 if TYPE_CHECKING:
+    from qpanalytics import plot as plot
     from qpanalytics.analysis.coverage import coverage as coverage
     from qpanalytics.analysis.durations import durations as durations
     from qpanalytics.analysis.lateness import lateness as lateness
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'qpanalytics' has no attribute {name!r}")
-    found = getattr(import_module(_PLACES[name]), name)
+    module = import_module(_PLACES[name])
+    found = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = found
     return found
 

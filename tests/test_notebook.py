@@ -42,6 +42,14 @@ def texts(shown: list[Any]) -> list[str]:
     return [str(out.data.get("text/plain", "")) for out in shown]
 
 
+def figures(shown: list[Any]) -> list[Any]:
+    """The Plotly figures, as their sentences: stored as data, so that no notebook holds a script."""
+    kind = "application/vnd.plotly.v1+json"
+    found = [out.data[kind] for out in shown if kind in out.data]
+    assert all(one["data"] for one in found)
+    return [one["layout"]["meta"]["alt"] for one in found]
+
+
 def tables(shown: list[Any], *columns: str) -> list[list[list[str]]]:
     """The rows of each table with just these columns, without their index."""
     found = [lines for text in texts(shown) if (lines := text.splitlines()) and lines[0].split() == list(columns)]
@@ -66,6 +74,9 @@ def test_the_first_look_shows_a_late_run_a_missed_one_and_the_report(tmp_path: P
     words = " ".join(texts(shown))
     # the run after the clocks went back is 5 minutes late, and the one of the 22nd never came
     assert "300.0" in words and "missed" in words
+    calendar, rss = figures(shown)
+    assert "most bad days: rss 91, feed 87" in calendar
+    assert rss.startswith("rss: 180 runs from Tue 19 May to Mon 17 Aug 2026") and repr(rss) in words
 
 
 def successes(folder: str, check: str) -> list[datetime]:
@@ -125,6 +136,10 @@ def test_the_notebook_on_lateness_shows_what_the_ping_files_say(tmp_path: Path, 
     assert of_report[1][5:] == ["0.90", "0.79", "0.96"]
     (picture,) = [page for page in pages(shown) if "<svg" in page]
     assert "38 of 52 runs within 5 min, 47 of 52 runs within 15 min, 49 of 52 runs within 60 min" in picture
+
+    backups, mornings = figures(shown)
+    assert "3 missed; 2 failed" in backups
+    assert mornings.startswith("ny-report: 52 runs expected") and "the latest 1 h 31 min after their time" in mornings
 
     (hours,) = tables(shown, "check", "hour", "n", "p50_s", "p50_lo_s", "p50_hi_s", "p90_s")
     assert [row[:3] for row in hours] == [["rss", "0", str(len(night))], ["rss", "12", str(len(noon))]]

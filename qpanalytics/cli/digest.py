@@ -46,6 +46,7 @@ def report(
         Path | None, typer.Option("--out", help="Folder for the file; default: reports, and the terminal for text.")
     ] = None,
     shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
+    explore: Annotated[bool, typer.Option("--explore", help="Also a page with charts of each check to zoom into.")] = False,
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: Check = None, tag: Tag = None, source: Source = None, tz: Tz = None,
 ) -> None:  # fmt: skip
@@ -55,11 +56,13 @@ def report(
 
     if shape not in ("html", "text"):
         raise UsageError(f"--format {shape}: a report is html or text")
+    if explore and shape == "text":
+        raise UsageError("--explore makes a page with charts; leave it out, or --format text")
     periods = [name for name, on in (("daily", daily), ("weekly", weekly), ("monthly", monthly)) if on]
     if len(periods) > 1 or (periods and (since or until)):
         raise UsageError("a report has one window: --daily, --weekly, --monthly, or --since and --until")
     asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
-    made = make(asked, "custom" if since or until else (periods or ["weekly"])[0])
+    made = make(asked, "custom" if since or until else (periods or ["weekly"])[0], explore)
     if shape == "text" and out is None:
         write(made.text)
         return
@@ -68,16 +71,18 @@ def report(
     from qpanalytics.report.wording import verdict
 
     typer.echo(f"{spell.plain(verdict(made.facts))}: {spell.plain(str(path))}")
+    if explore:
+        typer.echo(f"Charts: {spell.plain(str(path.with_name(made.explored_name)))}")
 
 
-def make(asked: Asked, period: str) -> Report:
+def make(asked: Asked, period: str, explore: bool = False) -> Report:
     """The report that was asked for."""
     from qpanalytics.report import report as digest
 
     settings = asked.settings()
     tz = zone_of(asked.tz) or settings.report.tz
     history = _history(asked, settings, period, tz)
-    return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz))
+    return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz), explore=explore)
 
 
 def save(made: Report, out: Path, shape: str = "html") -> Path:

@@ -24,13 +24,21 @@ class Report:
 
     facts: Facts
     history: History
+    explore: bool = False
 
     @property
     def html(self) -> str:
         """The page."""
         from qpanalytics.report.page import page
 
-        return page(self.facts)
+        return page(self.facts, self.explored_name if self.explore else "")
+
+    @property
+    def explored(self) -> str:
+        """The page beside it with the charts of each check, drawn when one is opened."""
+        from qpanalytics.report.explore import explore
+
+        return explore(self.facts, self.history, self.name)
 
     @property
     def text(self) -> str:
@@ -55,8 +63,18 @@ class Report:
         words = [window.period, first.isoformat(), *last, *named, *filter(None, chosen)]
         return "-".join(words)[:NAME_MOST] + ".html"
 
+    @property
+    def explored_name(self) -> str:
+        """The file name of the page with charts: `weekly-2026-08-10-explore.html`."""
+        return self.name.removesuffix(".html") + "-explore.html"
+
     def write(self, folder: str | Path = "reports") -> Path:
-        """Writes the page into `folder` (made if need be) and returns its path; OSError where that fails."""
+        """Writes the page into `folder` (made if need be) and returns its path; OSError where that fails.
+
+        With `explore` the page with charts is written first, so that no link leads nowhere.
+        """
+        if self.explore:
+            self._keep(Path(folder) / self.explored_name, self.explored)
         return self._keep(Path(folder) / self.name, self.html)
 
     def write_text(self, folder: str | Path = "reports") -> Path:
@@ -91,10 +109,12 @@ def report(
     period: str = "weekly",
     tz: str = "UTC",
     command: str = "",
+    explore: bool = False,
 ) -> Report:
     """The digest of the last full day, week or month in `tz` before `history.as_of`; "custom": of its own window.
 
-    `command` is printed as the way to the same numbers.
+    `command` is printed as the way to the same numbers. With `explore` a second page with charts to zoom into is written
+    beside the first (`explored`), and the two link to each other.
     """
     from qpanalytics import __version__, spell
     from qpanalytics.report.facts import facts
@@ -108,7 +128,7 @@ def report(
     place = "" if isinstance(shown.store, MemoryStore) else f" from {spell.plain(shown.store.path.name)}"
     made_by = f"qpanalytics {__version__}{place}"
     gathered = facts(shown, period=cast("Period", period), tz=tz, command=command, made_by=made_by)
-    return Report(gathered, replace(shown))
+    return Report(gathered, replace(shown), explore)
 
 
 def _plain(words: str) -> str:
