@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calendar import isleap
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -50,9 +51,11 @@ class CronRule(Rule):
         """ScheduleError if `text` does not parse or never fires."""
         fields = text.upper().split()
         try:
-            parsed = CronSim(text, datetime(2000, 1, 1, tzinfo=zone))
+            parsed = _Walk(text, datetime(2000, 1, 1, tzinfo=zone))
             if not _surely_fires(parsed):
                 next(parsed)
+        except _EndlessError:
+            pass
         except StopIteration:
             raise ScheduleError(f"schedule: {quoted(text)} never fires", field="schedule") from None
         except _REFUSALS as error:
@@ -66,7 +69,33 @@ class CronRule(Rule):
         return _days(_DayFields(self._day_fields, self._parsed), _like(year))
 
     def walk(self, start: datetime) -> Iterator[datetime]:
-        return CronSim(self.text, start)
+        walk = _Walk(self.text, start)
+        with suppress(_EndlessError):
+            while True:
+                try:
+                    yield next(walk)
+                except StopIteration:
+                    return
+                walk.turns = 0
+
+
+class _EndlessError(Exception):
+    """cronsim is sent round in circles."""
+
+
+class _Walk(CronSim):
+    """cronsim that gives up: where a fold holds midnight, as in St. John's until 2011, it may look for the next day for ever.
+
+    It takes at most some thousand turns to find the next tick, or that there is none in 50 years.
+    """
+
+    turns = 0
+
+    def advance_month(self) -> None:
+        self.turns += 1
+        if self.turns > 20_000:
+            raise _EndlessError
+        super().advance_month()
 
 
 def _surely_fires(parsed: CronSim) -> bool:

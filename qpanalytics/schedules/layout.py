@@ -143,15 +143,20 @@ def _block(change: Change) -> _Block:
 def _is_odd(change: Change, rule: Rule) -> bool:
     """Whether what runs in real time may walk through that change in another way than real time does."""
     low, high = sorted((change.at + change.before, change.at + change.after))
+    first, last = low // DAY_S, high // DAY_S
+    near = days_between(rule, max(first - 1, 0), last + 1).tolist()
+    if not near:  # the walk passes by whole days
+        return False
+    midnight = -(-low // DAY_S)
+    jumps = midnight in near and midnight - 1 not in near  # to that midnight, else the walk runs into it in real time
+    if change.after < change.before and low < midnight * DAY_S < high and jumps:
+        # St. John's went from 00:01 back to the day before: sent from there to midnight again and again, cronsim never ends.
+        return False
     if low % HOUR_S or high % HOUR_S:
         return True
-    midnight = -(-low // DAY_S)
-    if midnight * DAY_S >= high:
-        return False
-    if change.after < change.before:  # back over midnight: no zone has done that since 1970
-        return low < midnight * DAY_S
-    # A walk jumps to midnight only from a day that does not match, and from one that does it runs on in real time.
-    return high - low > DAY_S or days_between(rule, midnight - 1, midnight).tolist() == [midnight]
+    if change.after < change.before:
+        return low < midnight * DAY_S < high
+    return high - low > DAY_S or (midnight * DAY_S < high and jumps)
 
 
 def _walked_through(
@@ -186,7 +191,9 @@ def _walked(rule: Rule, block: _Block) -> tuple[list[int], int]:
     walked: list[int] = []
     for tick in rule.walk(zones.at(state, rule.zone)):
         tick_s = round(tick.timestamp())
+        if walked and tick_s * MICRO <= walked[-1]:  # a walk that is sent back has no end
+            break
         if tick_s >= block.end:
             return walked, tick_s * MICRO
         walked.append(tick_s * MICRO)
-    return walked, LAST_S * MICRO
+    return walked, block.end * MICRO
