@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
 from cronsim import CronSim
-from zoneinfo import available_timezones
 
 from qpanalytics.schedules import parse, zones
 from qpanalytics.spell import iso
@@ -45,18 +45,18 @@ EXPRESSIONS = (
     # fixed times
     "0 0 * * *", "1 0 * * *", "30 0 * * *", "0 1 * * *", "30 1 * * *", "45 1 * * *", "0 2 * * *", "15 2 * * *", "30 2 * * *",
     "59 2 * * *", "0 3 * * *", "30 3 * * *", "30 12 * * *", "59 23 * * *", "30 23 * * *", "44 0 * * *", "0,30 2 * * *",
-    "0-59 2 * * *", "0-59/7 1-3 * * *", "10,40 0-4 * * *", "0-59 0-23 * * *", "5 0-23/2 * * *", "0 0,1,2,3,4 * * *", "5/20 2 * * *",
-    "0 2/3 * * *", "1,2,3 2,3 * * *",
+    "0-59 2 * * *", "0-59/7 1-3 * * *", "10,40 0-4 * * *", "0-59 0-23 * * *", "5 0-23/2 * * *", "0 0,1,2,3,4 * * *",
+    "5/20 2 * * *", "0 2/3 * * *", "1,2,3 2,3 * * *",
     # days of the month, months, weekdays
     "30 2 * * SUN", "30 2 * * sun", "30 0 * * 7", "0 0 * * 0", "30 2 * * 0,6", "30 2 * * FRI-SAT", "0 12 * * 1-5",
     "0 12 * * MON,WED,FRI", "0 12 * * */2", "0 12 * * 0-6/3", "30 2 29 3 *", "30 2 25,29 * *", "0 0 1 * *", "0 0 L * *",
-    "0 3 LW * *", "0 3 1,L * *", "0 3 15,LW * *", "0 0 31 * *", "0 0 30 1,3,5 *", "0 12 29 2 *", "0 12 29 FEB MON", "0 12 29 2 */2",
-    "0 12 * * 5L", "0 12 * * 0L", "0 12 * * SUN#1", "0 12 * * 0#5", "0 12 * * 1#2,5L", "0 12 * MAR-JUN SUN", "0 12 1-7 * 1",
+    "0 3 LW * *", "0 3 1,L * *", "0 3 15,LW * *", "0 0 31 * *", "0 0 30 1,3,5 *", "0 12 29 2 *", "0 12 29 FEB MON",
+    "0 12 29 2 */2", "0 12 * * 5L", "0 12 * * 0L", "0 12 * * SUN#1", "0 12 * * 0#5", "0 12 * * 1#2,5L", "0 12 * MAR-JUN SUN", "0 12 1-7 * 1",
     "0 12 */2 * 0", "0 12 1-31/5 * SAT", "0 12 13 * FRI", "0 12 5-25/10 */3 *", "0 12 * 3/3 *", "0 0 1 1 *", "0 12 *,5 * 3",
     "0 12 1 * *,3", "0 12 15 JAN,Oct,dec *", "0 12 28/1 * *", "0 12 L * 5L", "0 12 2/40 * *",
     # seconds first: in real time, whatever the fields
-    "0 30 2 * * *", "*/20 59 1,2 * * *", "5,50 0 * * * *", "30 */30 * * * *", "59 59 23 * * *", "0 0 0 * * SUN", "10-14 0 3 * * *",
-    "0 15 0 * * 7", "7/13 1 2 * * *",
+    "0 30 2 * * *", "*/20 59 1,2 * * *", "5,50 0 * * * *", "30 */30 * * * *", "59 59 23 * * *", "0 0 0 * * SUN",
+    "10-14 0 3 * * *", "0 15 0 * * 7", "7/13 1 2 * * *",
 )  # fmt: skip
 
 
@@ -108,6 +108,15 @@ def test_where_cronsim_never_ends_a_rule_runs_in_real_time() -> None:
     assert len(found) == 73
 
 
+def test_where_cronsim_goes_round_in_circles_both_passes_count_and_nothing_after_them_is_lost() -> None:
+    # Chatham goes from 03:45 (+13:45) back to 02:45 at 14:00 UTC; from there cronsim gives 03:00 of the first pass again.
+    walk = CronSim("*/15 3 * * *", datetime(2026, 4, 5, tzinfo=zones.zone("Pacific/Chatham")))
+    assert [at.strftime("%H:%M") for at in islice(walk, 6)] == ["03:00", "03:15", "03:30"] * 2
+    since, until = (round(datetime(2026, 4, day, 12, tzinfo=UTC).timestamp()) * MICRO for day in (4, 5))
+    found = parse("*/15 3 * * *", "Pacific/Chatham").ticks(since, until).tolist()
+    assert [iso(at)[11:16] for at in found] == ["13:15", "13:30", "13:45", "14:15", "14:30", "14:45", "15:00"]
+
+
 def test_what_lies_in_the_gap_each_year_never_fires_and_is_refused_as_by_cronsim() -> None:
     with pytest.raises(Exception, match="never fires"):
         parse("*/30 2 * 3 0L", "Europe/Berlin")
@@ -115,8 +124,8 @@ def test_what_lies_in_the_gap_each_year_never_fires_and_is_refused_as_by_cronsim
 
 
 def test_a_look_every_six_days_misses_no_change_of_any_zone() -> None:
-    for name in sorted(available_timezones() & {place for place, _ in PLACES} | {"Africa/El_Aaiun", "Asia/Gaza", "Europe/Lisbon"}):
+    for name in sorted({place for place, _ in PLACES} | {"Africa/El_Aaiun", "Asia/Gaza", "Europe/Lisbon"}):
         tz = zones.zone(name)
         first, last = 0, 68 * 365 * DAY_S
         daily = [at for at in range(first, last, DAY_S) if zones.offset(at, tz) != zones.offset(at + DAY_S, tz)]
-        assert [one.at for one in zones.changes(first, last, tz)] == [pytest.approx(at + DAY_S / 2, abs=DAY_S / 2) for at in daily]
+        assert [(one.at - 1) // DAY_S * DAY_S for one in zones.changes(first, last, tz)] == daily

@@ -9,7 +9,8 @@ cronsim departs from that in a corner: what runs in real time walks by whole min
 after a change that does not lead from one full hour to another (Lord Howe's half hour) or whose gap holds the midnight that
 a walk jumps to (Havana's, for a rule of Sundays only) the walk can be off: it can miss times, or begin within the gap. Around
 these changes cronsim itself walks, from the last tick before, and the layout resumes with the first tick that it gives
-afterwards: a walk depends on nothing but the tick it stands on, so the whole is one unbroken walk.
+afterwards: a walk depends on nothing but the tick it stands on, so the whole is one unbroken walk. Where cronsim is sent
+back and never gets through, the rule runs in real time.
 """
 
 from __future__ import annotations
@@ -173,16 +174,24 @@ def _walked_through(
         if resume < block.start * MICRO:
             parts.append(_laid(rule, resume, block.start * MICRO, room, changes))
             room -= parts[-1].size
-        walked, resume = _walked(rule, block)
-        parts.append(np.array(walked, dtype=np.int64))
+        walk = _walked(rule, block)
+        if walk is None:
+            parts.append(_laid(rule, max(resume, block.start * MICRO), block.end * MICRO, room, changes))
+            resume = block.end * MICRO
+        else:
+            parts.append(np.array(walk[0], dtype=np.int64))
+            resume = walk[1]
     if resume < end_us:
         parts.append(_laid(rule, resume, end_us, room, changes))
     found = np.concatenate(parts)
     return found[found.searchsorted(start_us) : found.searchsorted(end_us)]
 
 
-def _walked(rule: Rule, block: _Block) -> tuple[list[int], int]:
-    """The parser's ticks within the block, and its first one after it."""
+def _walked(rule: Rule, block: _Block) -> tuple[list[int], int] | None:
+    """The parser's ticks within the block, and its first one after it; None if its walk never gets there.
+
+    Chatham goes from 03:45 back to 02:45: from there cronsim looks for 03:00 from 02:00 on, which is before the change.
+    """
     local = block.start + block.ahead
     day_before = local // DAY_S * DAY_S - DAY_S - block.ahead
     recent = _laid(rule, day_before * MICRO, block.start * MICRO, MOST_TICKS, [])
@@ -191,9 +200,9 @@ def _walked(rule: Rule, block: _Block) -> tuple[list[int], int]:
     walked: list[int] = []
     for tick in rule.walk(zones.at(state, rule.zone)):
         tick_s = round(tick.timestamp())
-        if walked and tick_s * MICRO <= walked[-1]:  # a walk that is sent back has no end
+        if walked and tick_s * MICRO <= walked[-1]:  # sent back, and so it will be each time
             break
         if tick_s >= block.end:
             return walked, tick_s * MICRO
         walked.append(tick_s * MICRO)
-    return walked, block.end * MICRO
+    return None
