@@ -4,7 +4,7 @@ Of 1,000: 10 every minute of some hours, 30 every 5 to 30 minutes, 40 the same w
 times an hour by a list, 90 hourly or in some hours, 100 every few hours by a step, 50 two to four times a day by a list, 400
 daily, 100 on weekdays or other days by name or number, 80 weekly, and 70 rarer: on the first, 15th or last day, the last
 working day, the first Monday, the last Friday, quarterly, yearly. A third of the minutes are 0, 15, 30 or 45 and half of the
-daily hours are 0 to 5, as people write them. About 4 million ticks a year.
+daily hours are 0 to 5, as people write them. About 6.5 million ticks a year.
 
 Zones, where asked for, weigh as fleets have them: most in Berlin, London, New York, Los Angeles and Sydney, which all change
 their clocks, some in Sao Paulo, Kathmandu and Tokyo, which do not now, some in Casablanca and Lord Howe, which do oddly.
