@@ -20,7 +20,7 @@ from qpanalytics.schedules.interval import Interval
 from qpanalytics.spell import quoted
 
 if TYPE_CHECKING:
-    from qpanalytics.schedules.expand import Instants
+    from qpanalytics.schedules.rules import Instants
 
 __all__ = ["Schedule", "parse"]
 

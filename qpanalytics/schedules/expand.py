@@ -1,140 +1,21 @@
-"""From local days and times of day to UTC instants, fast, and tick for tick what the parsers would give.
-
-The parsers walk from tick to tick at 27 to 50 us each. Between two changes of a zone's offset local time is UTC plus a
-constant, so the ticks there are simply days x times of day, which NumPy lays out at once. From an hour before a change
-until some hours after it the parser itself walks on, from the last tick before, and the layout resumes with the first
-tick that it gives after that: a walk depends on nothing but the tick it stands on, so the whole is one unbroken walk.
-"""
+"""Expected times of one or several rules, the next and the last of them, and how far apart they are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from qpanalytics.errors import ScheduleError
 from qpanalytics.schedules import zones
+from qpanalytics.schedules.layout import DAY_US, FIRST_S, LAST_S, LOOK_BACK_S, MOST_TICKS, day_number, days_between, ticks
+from qpanalytics.schedules.rules import MICRO, Rule
 from qpanalytics.schedules.zones import DAY_S
-from qpanalytics.spell import quoted
 
 if TYPE_CHECKING:
-    import numpy as np
+    from qpanalytics.schedules.rules import Instants
 
-    Instants = np.ndarray[tuple[int], np.dtype[np.int64]]
-
-MICRO = 1_000_000
-FIRST_S, LAST_S = 0, 9_214_646_400  # 1970-01-01 to 2262-01-01
 _USUAL_US = 1_735_689_600 * MICRO  # 2025-01-01
-MOST_TICKS = 20_000_000  # 160 MB; a tick every minute for 38 years
-HOUR_S = 3_600
-_LOOK_BACK_S = 3 * DAY_S  # how long after a change the parser's walk can still be off the plain layout
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-
-
-class Rule(Protocol):
-    """One parsed expression: which local days, which times of day, and how the parser walks."""
-
-    text: str
-    zone: tzinfo
-
-    def days(self, year: int) -> Sequence[int]:
-        """Days of the year (0 is 1 January) that match."""
-
-    def times(self) -> Sequence[int]:
-        """Times of day that match, seconds after local midnight, ascending."""
-
-    def walk(self, start: datetime) -> Iterator[datetime]:
-        """The parser's own ticks strictly after `start`, which is in the rule's zone."""
-
-    def moved(self, zone: tzinfo) -> Rule:
-        """The same expression in another zone."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A stretch [start, end) around a change of offset that is left to the parser; epoch seconds."""
-
-    start: int
-    end: int
-    ahead: int  # offset before the change
-
-
-def ticks(rule: Rule, start_s: int, end_s: int, room: int = MOST_TICKS) -> Instants:
-    """Epoch seconds of the rule's ticks in [start, end), ascending, each once; ScheduleError if over `room`."""
-    import numpy as np
-
-    start_s, end_s = max(start_s, FIRST_S), min(end_s, LAST_S)
-    if start_s >= end_s:
-        return np.empty(0, dtype=np.int64)
-    blocks = _blocks(rule.zone, start_s, end_s)
-    resume = min([start_s, *(block.start for block in blocks)])
-    parts: list[Instants] = []
-    for block in blocks:
-        if resume >= block.end:  # a rare rule, whose next tick lies beyond this change
-            continue
-        parts.append(_plain(rule, resume, block.start, block.ahead, room))
-        room -= parts[-1].size
-        walked, resume = _walked(rule, block)
-        parts.append(np.array(walked, dtype=np.int64))
-    if resume < end_s:
-        parts.append(_plain(rule, resume, end_s, zones.offset(resume, rule.zone), room))
-    found = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-    return found[np.searchsorted(found, start_s) : np.searchsorted(found, end_s)]
-
-
-def _blocks(tz: tzinfo, start_s: int, end_s: int) -> list[Block]:
-    blocks = []
-    for change in zones.changes(max(start_s - 2 * _LOOK_BACK_S, FIRST_S), end_s + DAY_S, tz):
-        # After the clock went back, the parser must have passed the repeated time; two hours are for whole-hour steps.
-        end = change.at + abs(change.after - change.before) + 2 * HOUR_S
-        block = Block(change.at - HOUR_S, end, change.before)
-        if block.start < end_s and block.end + _LOOK_BACK_S > start_s:
-            blocks.append(block)
-    return blocks
-
-
-def _walked(rule: Rule, block: Block) -> tuple[list[int], int]:
-    """The parser's ticks within the block, and its first one after it."""
-    local = block.start + block.ahead
-    day_before = local // DAY_S * DAY_S - DAY_S - block.ahead
-    recent = _plain(rule, day_before, block.start, block.ahead)
-    # Without a tick since then the day before does not match, and the walk gets to the block by whole days.
-    state = int(recent[-1]) if recent.size else day_before - 1
-    walked: list[int] = []
-    for tick in rule.walk(zones.at(state, rule.zone)):
-        tick_s = round(tick.timestamp())
-        if tick_s >= block.end:
-            return walked, tick_s
-        walked.append(tick_s)
-    return walked, LAST_S
-
-
-def _plain(rule: Rule, start_s: int, end_s: int, ahead: int, room: int = MOST_TICKS) -> Instants:
-    """The ticks in [start, end) where the zone is `ahead` seconds of UTC throughout."""
-    import numpy as np
-
-    if start_s >= end_s:
-        return np.empty(0, dtype=np.int64)
-    first, last = (start_s + ahead) // DAY_S, (end_s - 1 + ahead) // DAY_S
-    first_year, last_year = (date.fromordinal(int(day) + _EPOCH_ORDINAL).year for day in (first, last))
-    days = np.concatenate(
-        [
-            np.asarray(rule.days(year), dtype=np.int64) + (date(year, 1, 1).toordinal() - _EPOCH_ORDINAL)
-            for year in range(first_year, last_year + 1)
-        ]
-    )
-    days = days[(days >= first) & (days <= last)]
-    times = np.asarray(rule.times(), dtype=np.int64)
-    if (days.size - 2) * times.size > room:  # the first and the last day may be cut
-        raise ScheduleError(
-            f"schedule: {quoted(rule.text)} has over {MOST_TICKS // MICRO} million expected times in this stretch; "
-            "ask for a shorter one",
-            field="schedule",
-        )
-    found = (days[:, None] * DAY_S + (times - ahead)[None, :]).ravel()
-    return found[np.searchsorted(found, start_s) : np.searchsorted(found, end_s)]
+_LOOK_DAYS = 3_660
 
 
 class Expanded:
@@ -148,9 +29,9 @@ class Expanded:
         self.tz = tz
         self.rules = tuple(rules)
         self._gaps: tuple[float, float] | None = None
-        self._a_day = sum(len(rule.times()) for rule in rules)
-        # How far after() and before() look at once: a decade for a daily rule, five days for one tick a second.
-        self._step_us = min(3_660, max(1, 500_000 // self._a_day)) * DAY_S * MICRO
+        self._a_day = sum(rule.a_day for rule in rules)
+        # How far to look at once: a decade for a daily rule, five days for one tick a second.
+        self._step_days = min(_LOOK_DAYS, max(1, 500_000 // self._a_day))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.text!r}, {self.tz!r})"
@@ -162,32 +43,37 @@ class Expanded:
         """
         import numpy as np
 
-        start_s, end_s = -(-start_us // MICRO), -(-end_us // MICRO)
         room, each = MOST_TICKS, []
         for rule in self.rules:
-            each.append(ticks(rule, start_s, end_s, room))
+            each.append(ticks(rule, start_us, end_us, room))
             room -= each[-1].size
-        return (each[0] if len(each) == 1 else np.unique(np.concatenate(each))) * MICRO
+        return each[0] if len(each) == 1 else np.unique(np.concatenate(each))
 
     def after(self, t_us: int) -> int | None:
         """The first expected time strictly after `t_us`, epoch microseconds; None if there is none until 2262."""
-        start, span = max(t_us + 1, FIRST_S), DAY_S * MICRO
+        start, span = max(t_us + 1, FIRST_S), DAY_US
+        near = [_next(rule, (start - 1) // MICRO) for rule in self.rules]
+        if None not in near:
+            return min(one for one in near if one is not None) * MICRO
         while start < LAST_S * MICRO:
             found = self.ticks(start, start + span)
             if found.size:
                 return int(found[0])
-            start, span = start + span, min(span * 4, self._step_us)
+            start, span = start + span, min(span * 4, self._step_days * DAY_US)
         return None
 
     def before(self, t_us: int) -> int | None:
         """The last expected time strictly before `t_us`, epoch microseconds; None if there is none within 10 years."""
-        end, span = min(t_us, LAST_S * MICRO), DAY_S * MICRO
-        earliest = max(end - 3_660 * DAY_S * MICRO, FIRST_S)
+        end, span = min(t_us, LAST_S * MICRO), DAY_US
+        near = [_last(rule, -(-end // MICRO)) for rule in self.rules]
+        if None not in near:
+            return max(one for one in near if one is not None) * MICRO
+        earliest = max(end - _LOOK_DAYS * DAY_US, FIRST_S)
         while end > earliest:
             found = self.ticks(end - span, end)
             if found.size:
                 return int(found[-1])
-            end, span = end - span, min(span * 4, self._step_us)
+            end, span = end - span, min(span * 4, self._step_days * DAY_US)
         return None
 
     def shortest_gap_s(self) -> float:
@@ -205,16 +91,20 @@ class Expanded:
     def _extremes(self) -> tuple[float, float]:
         if self._gaps is None:
             rules = self.rules
+            if len(rules) == 1:
+                self._gaps = self._measured_alone()
+                return self._gaps
             if len({rule.zone for rule in rules}) == 1:
-                rules = tuple(rule.moved(UTC) for rule in rules)
+                rules = tuple(rule.without_changes() for rule in rules)
             self._gaps = Expanded(self.text, self.tz, rules)._measured()
         return self._gaps
 
-    def _measured(self) -> tuple[float, float]:
-        """Shortest and longest gap from the first tick of 2025 on, over 400 days and at least two gaps.
+    def _enough_days(self) -> int:
+        """Over a year; fewer days, but over a week, of what ticks so often that 400 would be over 30 million ticks."""
+        return min(400, max(8, 30_000_000 // self._a_day))
 
-        Fewer days, but over a week, of what ticks so often that 400 would be over 30 million ticks.
-        """
+    def _measured(self) -> tuple[float, float]:
+        """Shortest and longest gap from the first tick of 2025 on, over enough days and at least two gaps."""
         import numpy as np
 
         first = self.after(_USUAL_US - 1)
@@ -222,9 +112,9 @@ class Expanded:
             first = self.after(-1)
         shortest, longest, gaps = math.inf, 0.0, 0
         start = last = first or 0
-        enough = start + min(400, max(8, 30_000_000 // self._a_day)) * DAY_S * MICRO
+        enough, step = start + self._enough_days() * DAY_US, self._step_days * DAY_US
         while start < LAST_S * MICRO and (gaps < 2 or start < enough):
-            found = self.ticks(start, start + self._step_us)
+            found = self.ticks(start, start + step)
             between = np.diff(found, prepend=last)
             between = between[between > 0]
             if between.size:
@@ -232,5 +122,90 @@ class Expanded:
                 longest = max(longest, float(between.max()) / MICRO)
                 gaps += between.size
                 last = int(found[-1])
-            start += self._step_us
+            start += step
         return shortest, longest
+
+    def _measured_alone(self) -> tuple[float, float]:
+        """The same of a single rule in local time, from its days and times without laying them out."""
+        import numpy as np
+
+        rule, last_day = self.rules[0], LAST_S // DAY_S
+        first = _first_day(rule, day_number(2025), last_day)
+        if first is None:
+            first = _first_day(rule, 0, last_day)
+        times = rule.times()
+        within = np.diff(times)
+        found = [(int(within.min()), int(within.max()))] if within.size else []
+        start, gaps = first if first is not None else last_day, 0
+        last, enough = start, start + self._enough_days()
+        while start < last_day and (gaps < 2 or start < enough):
+            days = days_between(rule, start, min(start + self._step_days, last_day) - 1)
+            between = np.diff(days, prepend=last)
+            between = between[between > 0] * DAY_US + (times[0] - times[-1])
+            if between.size:
+                found.append((int(between.min()), int(between.max())))
+            if days.size:
+                last = int(days[-1])
+            gaps += between.size + days.size * within.size
+            start += self._step_days
+        if not gaps:
+            return math.inf, 0.0
+        return min(low for low, _ in found) / MICRO, max(high for _, high in found) / MICRO
+
+
+def _first_day(rule: Rule, day: int, last_day: int) -> int | None:
+    """The first matching day from `day` on."""
+    for year in range(zones.year_of(day), zones.year_of(last_day)):
+        days = rule.days(year)
+        if days.size:
+            return day_number(year) + int(days[0])
+    return None
+
+
+def _next(rule: Rule, t_s: int) -> int | None:
+    """The first tick strictly after, epoch seconds; None if it is far or a change of offset too near to be sure."""
+    ahead = zones.offset(t_s, rule.zone)
+    day, time_s = divmod(t_s + ahead, DAY_S)
+    year = zones.year_of(day)
+    days, number, times = rule.days(year), day - day_number(year), rule.times()
+    at = int(days.searchsorted(number))
+    place = int(times.searchsorted(time_s * MICRO, "right"))
+    if at == days.size or days[at] != number:
+        place = 0
+    elif place == times.size:
+        at, place = at + 1, 0
+    if at < days.size:
+        day = day_number(year) + int(days[at])
+    elif (days := rule.days(year + 1)).size:
+        day = day_number(year + 1) + int(days[0])
+    else:
+        return None
+    found = day * DAY_S + int(times[place]) // MICRO - ahead
+    return found if found < LAST_S and _is_calm(rule, t_s, found) else None
+
+
+def _last(rule: Rule, t_s: int) -> int | None:
+    """The last tick strictly before, epoch seconds; None if it is far or a change of offset too near to be sure."""
+    if t_s <= FIRST_S:
+        return None
+    ahead = zones.offset(t_s, rule.zone)
+    day, time_s = divmod(t_s + ahead, DAY_S)
+    year = zones.year_of(day)
+    days, number, times = rule.days(year), day - day_number(year), rule.times()
+    at = int(days.searchsorted(number))
+    place = int(times.searchsorted(time_s * MICRO)) - 1
+    if at == days.size or days[at] != number or place < 0:
+        at, place = at - 1, -1
+    if at >= 0:
+        day = day_number(year) + int(days[at])
+    elif (days := rule.days(year - 1)).size:
+        day = day_number(year - 1) + int(days[-1])
+    else:
+        return None
+    found = day * DAY_S + int(times[place]) // MICRO - ahead
+    return found if found >= FIRST_S and _is_calm(rule, found, t_s) else None
+
+
+def _is_calm(rule: Rule, start_s: int, end_s: int) -> bool:
+    """Whether no change of offset can tell on the ticks from start to end."""
+    return not zones.changes(start_s - 2 * LOOK_BACK_S, end_s + DAY_S, rule.zone)

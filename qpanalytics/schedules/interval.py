@@ -9,7 +9,7 @@ from qpanalytics.errors import ScheduleError
 from qpanalytics.spell import DAY, duration, parse_duration, quoted
 
 if TYPE_CHECKING:
-    from qpanalytics.schedules.expand import Instants
+    from qpanalytics.schedules.rules import Instants
 
 SHORTEST_S, LONGEST_S = 1.0, 3_660.0 * DAY
 

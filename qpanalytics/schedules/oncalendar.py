@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from calendar import isleap
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from oncalendar import BaseIterator, OnCalendarError
 
 from qpanalytics.errors import ScheduleError
 from qpanalytics.schedules import zones
 from qpanalytics.schedules.expand import Expanded
+from qpanalytics.schedules.rules import Rule
 from qpanalytics.spell import quoted
+
+if TYPE_CHECKING:
+    from qpanalytics.schedules.rules import Days
 
 EXAMPLES = 'try "OnCalendar=daily", "OnCalendar=Mon..Fri 09:00" or "OnCalendar=*-*-* 02:30 Europe/Berlin"'
 # What oncalendar raises on odd text: its own error, int() of thousands of digits, a recursion for each trailing comma.
@@ -25,58 +29,50 @@ class OnCalendar(Expanded):
     kind = "oncalendar"
 
 
-class CalendarRule:
-    """One OnCalendar expression in one time zone."""
+class CalendarRule(Rule):
+    """One OnCalendar expression in one time zone: no tick for a time that the clocks skip, one for a time that comes twice."""
+
+    caught_up = False
+    real_time = False
 
     def __init__(self, text: str, zone: tzinfo) -> None:
         """ScheduleError if `text` does not parse or has no tick at all."""
-        self.text = text
-        self.zone = zone
         self._expression = text
         head, _, last = text.rpartition(" ")
         if head and (own := zones.find(last)) is not None:
-            self._expression, self.zone = head.strip(), own
+            self._expression, zone = head.strip(), own
         try:
-            parsed = BaseIterator(self._expression, datetime(1970, 1, 1, tzinfo=UTC).astimezone(self.zone))
+            parsed = BaseIterator(self._expression, datetime(1970, 1, 1, tzinfo=UTC).astimezone(zone))
             next(parsed)
         except StopIteration:
             why = "there is no such time"
             raise ScheduleError(f"schedule: {quoted(text)} never fires: {why}; {EXAMPLES}", field="schedule") from None
         except _REFUSALS as error:
             raise ScheduleError(f"schedule: {_advice(text, head, last, error)}", field="schedule") from None
-        self._times = tuple(
-            hour * 3_600 + minute * 60 + second
-            for hour in sorted(parsed.hours)
-            for minute in sorted(parsed.minutes)
-            for second in sorted(parsed.seconds)
-        )
+        super().__init__(text, zone, parsed)
 
-    def days(self, year: int) -> tuple[int, ...]:
+    def days(self, year: int) -> Days:
         return _days(self._expression, year)
-
-    def times(self) -> tuple[int, ...]:
-        return self._times
 
     def walk(self, start: datetime) -> Iterator[datetime]:
         return BaseIterator(self._expression, start)
 
-    def moved(self, zone: tzinfo) -> CalendarRule:
-        moved = CalendarRule(self.text, zone)
-        moved.zone = zone
-        return moved
 
-
-@lru_cache(maxsize=1024)
-def _days(expression: str, year: int) -> tuple[int, ...]:
+@lru_cache(maxsize=4096)
+def _days(expression: str, number: int) -> Days:
     """Days of the year (0 is 1 January) that match, as oncalendar judges them."""
+    import numpy as np
+
+    from qpanalytics.schedules.year import among, year
+
     judge = BaseIterator(expression, datetime(1970, 1, 1, tzinfo=UTC))
-    if year not in judge.years:
-        return ()
-    first = date(year, 1, 1)
-    days = ((number, first + timedelta(days=number)) for number in range(366 if isleap(year) else 365))
-    return tuple(
-        number for number, day in days if day.month in judge.months and judge.match_dow(day) and judge.match_dom(day)
-    )
+    if number not in judge.years:
+        return np.empty(0, dtype=np.int16)
+    days = year(number)
+    from_the_end = {-1 - day for day in judge.days if day < 0}
+    matching = among(days.day, judge.days) | among(days.to_end, from_the_end)
+    matching &= among(days.month, judge.months) & among(days.weekday, judge.weekdays)
+    return np.flatnonzero(matching).astype(np.int16)
 
 
 def _advice(text: str, head: str, last: str, error: Exception) -> str:

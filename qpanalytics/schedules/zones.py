@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -16,6 +16,8 @@ _NAME = re.compile(r"[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 # What the zone directories hold besides zones, or what would mean another thing on another machine.
 _NOT_ZONES = re.compile(r"(posix|right)/.*|localtime|posixrules|Factory")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
+_LOOK_S = 6 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +80,32 @@ def changes(start_s: int, end_s: int, tz: tzinfo) -> list[Change]:
     """The zone's changes of offset in [start, end), in order."""
     if tz is UTC:
         return []
-    years = range(at(start_s, UTC).year, at(end_s, UTC).year + 1)
+    years = range(year_of(start_s // DAY_S), year_of(end_s // DAY_S) + 1)
     return [one for year in years for one in _changes_of_year(tz, year) if start_s <= one.at < end_s]
+
+
+def year_of(day: int) -> int:
+    """The year of a day that is counted from 1 January 1970."""
+    return date.fromordinal(day + _EPOCH_ORDINAL).year
+
+
+def forget() -> None:
+    """Nothing is remembered of any zone, as in a new process."""
+    _changes_of_year.cache_clear()
 
 
 @lru_cache(maxsize=1024)
 def _changes_of_year(tz: tzinfo, year: int) -> tuple[Change, ...]:
-    """Looks once a day and bisects: in the tz database no two changes since 1970 are less than 6.9 days apart."""
-    first = round((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
-    last = round((datetime(year + 1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
+    """Looks every six days and bisects: in the tz database no two changes since 1970 are less than 6.9 days apart."""
+    first = (date(year, 1, 1).toordinal() - _EPOCH_ORDINAL) * DAY_S
+    last = (date(year + 1, 1, 1).toordinal() - _EPOCH_ORDINAL) * DAY_S
     found = []
     before = offset(first, tz)
-    for low in range(first, last, DAY_S):
-        after = offset(low + DAY_S, tz)
+    for low in range(first, last, _LOOK_S):
+        high = min(low + _LOOK_S, last)
+        after = offset(high, tz)
         if after != before:
-            lo, hi = low, low + DAY_S  # the offset is `before` at lo and `after` at hi
+            lo, hi = low, high  # the offset is `before` at lo and `after` at hi
             while hi - lo > 1:
                 middle = (lo + hi) // 2
                 lo, hi = (middle, hi) if offset(middle, tz) == before else (lo, middle)
