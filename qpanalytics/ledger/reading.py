@@ -197,7 +197,7 @@ def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
     con.execute(
         f"""
         create or replace temp table rederived as {tables.sql_of("facts")}
-        """  # noqa: S608 - the ledger's own statement
+        """
     )
     con.execute(
         """
