@@ -24,7 +24,7 @@ FRAGMENT_CHECKS = 10
 
 def page(facts: Facts) -> str:
     """The digest as one HTML file: light and dark, phone and paper."""
-    return _environment().get_template("page.html.j2").render(facts=facts, style=_style("style.css"))
+    return environment().get_template("page.html.j2").render(facts=facts, style=style_of("style.css"))
 
 
 def fragment(facts: Facts) -> str:
@@ -34,12 +34,12 @@ def fragment(facts: Facts) -> str:
     """
     worst = replace(facts, rows=tuple(facts.all_rows[:FRAGMENT_CHECKS]), kept=())
     left = facts.checks - worst.checks
-    template = _environment().get_template("fragment.html.j2")
-    return template.render(facts=facts, worst=worst, left=left, style=_style("fragment.css"))
+    template = environment().get_template("fragment.html.j2")
+    return template.render(facts=facts, worst=worst, left=left, style=style_of("fragment.css"))
 
 
 @cache
-def _style(name: str) -> Markup:
+def style_of(name: str) -> Markup:
     """A style sheet with the palette before and the classes of figures behind it; without line ends, to save bytes."""
     text = (TEMPLATES / name).read_text(encoding="utf-8") + (TEMPLATES / "marks.css").read_text(encoding="utf-8")
     light, dark = palette.variables("light"), palette.variables("dark")
@@ -53,7 +53,7 @@ def _style(name: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
