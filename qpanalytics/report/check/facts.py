@@ -94,8 +94,11 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         _share(t.on_time, t.n),
         _share(t.on_time + t.late, t.n),
         _share(case.failures, case.completions),
-        _median(late, case.lateness.why),
-        _median(points.duration, ""),
+        _quantile(late, 0.5),
+        _quantile(points.duration, 0.5),
+        _quantile(points.gaps, 0.5),
+        _quantile(points.gaps, 0.95),
+        float(points.gaps[-1]) if len(points.gaps) else None,
         _pieces(strip[case.check_id]),
         left_out,
         case.cannot_tell,
@@ -172,12 +175,12 @@ def _share(k: int, n: int) -> Share:
     return Share(k, n, float(lo), float(hi))
 
 
-def _median(values: Floats, why: str) -> Quantile:
-    """The median of ascending values with its interval; infinity stands for a run that never came."""
-    value = stats.quantile(values, 0.5)
+def _quantile(values: Floats, p: float) -> Quantile:
+    """A quantile of ascending values with its interval; infinity stands for a run that never came."""
+    value = stats.quantile(values, p)
     if isnan(value):
-        return Quantile(None, why, never=int(np.isinf(values).sum()), n=len(values))
-    lo, hi = stats.quantile_interval(values, 0.5)
+        return Quantile(None, never=int(np.isinf(values).sum()), n=len(values))
+    lo, hi = stats.quantile_interval(values, p)
     return Quantile(value, n=len(values), lo_s=None if isnan(lo) else lo, hi_s=None if isnan(hi) else hi)
 
 

@@ -96,8 +96,8 @@ class CheckFacts:
     """One check over one window.
 
     `row` holds its figures as the table of a digest does; `on_time` and `came` (on time or late) are shares of its
-    expected runs, `failed` of all completions seen. `strips` are up to 30 days each, oldest first; `days_left_out` were
-    too many to draw. `states` are sentences about what cannot be said and why. `downs` are the latest first and add up,
+    expected runs, `failed` of all completions seen; `gap_*` are times between completions. `strips` are up to 30 days
+    each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why. `downs` are the latest first and add up,
     with `downs_more_s` of those not listed, to the time down. `never` runs came not at all and would be told under any
     grace. `runs_more` ended before the ones listed. The rest is as in `report.model.Facts`.
     """
@@ -112,6 +112,9 @@ class CheckFacts:
     failed: Share
     lateness_p50: Quantile
     duration_p50: Quantile
+    gap_p50: Quantile
+    gap_p95: Quantile
+    gap_max_s: float | None
     strips: tuple[Strip, ...]
     days_left_out: int = 0
     cannot_tell: bool = False

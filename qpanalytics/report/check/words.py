@@ -74,7 +74,7 @@ def _judged(facts: CheckFacts) -> list[Box]:
 
 
 def _ran(facts: CheckFacts) -> list[Box]:
-    row, failed = facts.row, facts.failed
+    failed = facts.failed
     if not failed.n:
         found: list[Box] = [("Runs that ended", "0", ())]
     else:
@@ -83,11 +83,11 @@ def _ran(facts: CheckFacts) -> list[Box]:
             ("Runs that ended", spell.number(failed.n), ()),
             ("Reported failure", wording.share(failed.k, failed.n), (*counts, sure(failed))),
         ]
-    if row.gaps is not None and row.gaps.p50_s is not None:
-        longest = f"longest {spell.duration(row.gaps.max_s)}"
-        p95 = f"95 of 100 within {spell.duration(row.gaps.p95_s)}"
-        gaps = f"{spell.number(row.gaps.n)} gaps in 90 days"
-        found.append(("Between completions", wording.about(row.gaps.p50_s), ("median", p95, longest, gaps)))
+    p50, p95 = facts.gap_p50, facts.gap_p95
+    if p50.value_s is not None and p95.value_s is not None:
+        most = f"p95 {wording.about(p95.value_s)}{_between(p95)}, longest {spell.duration(facts.gap_max_s)}"
+        gaps = f"{spell.plural(p50.n, 'gap')}; 95 % intervals in brackets"
+        found.append(("Between completions", wording.about(p50.value_s), (f"median{_between(p50)}", most, gaps)))
     return found
 
 
@@ -101,6 +101,11 @@ def _quantile(label: str, p95: Quantile, p50: Quantile) -> Box:
     else:
         interval = wording.interval(p95) if carried else f"{wording.interval(p95)}, too few for an interval"
     return label, wording.quantile(p95), (interval, *median)
+
+
+def box_columns(facts: CheckFacts) -> int:
+    """How many boxes stand side by side on a desktop, so that the rows come out even."""
+    return 3 if len(boxes(facts)) in (3, 5, 6) else 4
 
 
 def _between(of: Quantile) -> str:
@@ -127,7 +132,7 @@ def promise(facts: CheckFacts) -> list[tuple[str, str]]:
         found.append(("Grace", wording.amount(p.grace_s)))
     if p.max_runtime_s is not None:
         found.append(("May run for", spell.duration(p.max_runtime_s)))
-    if p.next_expected_at is not None:
+    if p.next_expected_at is not None and not facts.cannot_tell:
         late = "" if p.deadline_at is None else f", late from {voice.moment(p.deadline_at)}"
         due = "Due" if p.next_expected_at <= facts.window.as_of else "Next due"
         found.append((due, f"{voice.moment(p.next_expected_at)}{late}"))
@@ -253,7 +258,7 @@ def runs_heading(facts: CheckFacts) -> str:
 
 def columns(table: Sequence[Sequence[str]]) -> list[bool]:
     """Which columns of a table hold anything at all."""
-    return [any(cells) for cells in zip(*table, strict=True)]
+    return [any(cell not in ("", "none") for cell in cells) for cells in zip(*table, strict=True)]
 
 
 def when(facts: CheckFacts) -> str:
