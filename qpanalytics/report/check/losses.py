@@ -41,12 +41,12 @@ def downs(history: History, case: Case) -> tuple[tuple[Down, ...], int, float]:
             last["until_us"] = None if None in (last["until_us"], row["until_us"]) else max(last["until_us"], row["until_us"])
         else:
             found.append(row)
-    made = [_down(row, bad) for row in reversed(found)]
+    made = [_down(row, bad, case.sends_starts) for row in reversed(found)]
     more = made[MOST_DOWNS:]
     return tuple(made[:MOST_DOWNS]), len(more), sum(down.down_s for down in more)
 
 
-def _down(row: dict[str, Any], bad: Sequence[dict[str, Any]]) -> Down:
+def _down(row: dict[str, Any], bad: Sequence[dict[str, Any]], sends_starts: bool) -> Down:
     since, until = row["since_us"], row["until_us"]
     down = Down(since, until, row["cause"], (row["to_us"] - row["from_us"]) / 1e6)
     # A run belongs to the stretch in which its deadline lies: before it, nothing was amiss because of it.
@@ -58,7 +58,7 @@ def _down(row: dict[str, Any], bad: Sequence[dict[str, Any]]) -> Down:
         down,
         cause="late" if late else down.cause,
         runs=len(lost),
-        never_began=sum(b["outcome"] == "missed" and not b["began"] for b in lost),
+        never_began=sum(sends_starts and b["outcome"] == "missed" and not b["began"] for b in lost),
         known_after_s=None if first is None or first > since else (since - first) / 1e6,
     )
 

@@ -47,7 +47,8 @@ class Down:
     """One stretch that was down: since when, until when (None: still), why, and how much of it the window holds.
 
     `cause` is `missed`, `failed`, `hung`, or `late` where all that was missing came in the end. `runs` of it were lost;
-    `never_began` of them without a start ping. `known_after_s` is how long after the expected time of the first of them
+    `never_began` of them without a start ping, where it
+    usually sends one. `known_after_s` is how long after the expected time of the first of them
     the check was down, the soonest anybody could have been told; None where no expected run lies behind it.
     """
 
@@ -97,9 +98,10 @@ class CheckFacts:
 
     `row` holds its figures as the table of a digest does; `on_time` and `came` (on time or late) are shares of its
     expected runs, `failed` of all completions seen; `gap_*` are times between completions. `strips` are up to 30 days
-    each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why. `downs` are the latest first and add up,
-    with `downs_more_s` of those not listed, to the time down. `never` runs came not at all and would be told under any
-    grace. `runs_more` ended before the ones listed. The rest is as in `report.model.Facts`.
+    each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why.
+    `downs` are the latest first and add up, with `downs_more_s` of those not listed, to the time down. `never` runs did
+    not succeed and would be told under any grace. `runs_more` ended before the ones listed. The rest is as in
+    `report.model.Facts`.
     """
 
     window: Window

@@ -149,7 +149,11 @@ def days(of: Strip) -> str:
     """Under a strip: "27 Aug to 25 Sep"."""
     ends = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (of.days[0], of.days[-1])]
     first, last = (spell.day(end, UTC).partition(" ")[2] for end in ends)
-    return first if first == last else f"{first} to {last}"
+    whole = first if first == last else f"{first} to {last}"
+    if not of.before or of.before >= len(of.cells):
+        return whole
+    began = of.days[of.before]
+    return f"{whole}, began {spell.day(datetime(began.year, began.month, began.day, tzinfo=UTC), UTC).partition(' ')[2]}"
 
 
 def legend(facts: CheckFacts) -> list[tuple[str, str]]:
