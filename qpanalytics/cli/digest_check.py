@@ -10,8 +10,6 @@ from qpanalytics.cli.options import Asked, now, opened, zone_of
 if TYPE_CHECKING:
     from qpanalytics.report.check import CheckReport
 
-_PATTERN = "*?["
-
 
 def one(asked: Asked) -> CheckReport | None:
     """The page of the one check that was asked for; None where a digest is meant: no check, several, or a pattern.
@@ -20,7 +18,7 @@ def one(asked: Asked) -> CheckReport | None:
     """
     from qpanalytics.collect.configured import agree
     from qpanalytics.report import report
-    from qpanalytics.report.check.find import find, named
+    from qpanalytics.report.check.find import find, matched, named
 
     if asked.check is None or len(asked.check) != 1:
         return None
@@ -29,7 +27,7 @@ def one(asked: Asked) -> CheckReport | None:
     tz = zone_of(asked.tz) or settings.report.tz
     store = asked.store(settings)
     agree(store, settings, now=now())  # a check may be described in qpa.toml alone
-    if any(letter in key for letter in _PATTERN) and find(store, key) is None:
+    if find(store, key) is None and matched(store, key):
         return None
     name = named(store, key)
     history, _ = opened(replace(asked, check=None))

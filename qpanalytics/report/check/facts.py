@@ -49,8 +49,8 @@ PRICES = "What a grace would have said is counted over the runs of this window a
 
 
 def last_days(history: History, tz: str) -> History:
-    """The same history over the 90 local days that end with as_of, or with its window where that ends sooner."""
-    until = min(history.until, history.as_of + TICK)
+    """The same history over the 90 local days of which that of as_of is the last, up to as_of."""
+    until = history.as_of + TICK
     return history.window(Days.before(until, WINDOW_DAYS, tz).since, until)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
@@ -28,6 +29,11 @@ def find(store: Store, key: str) -> str | None:
         several = " and ".join(map(spell.plain, found))
         raise UsageError(f"the key {spell.quoted(key)} belongs to {several}; give one of these names")
     return found[0] if found else None
+
+
+def matched(store: Store, pattern: str) -> bool:
+    """Whether the name of any check matches the shell pattern."""
+    return any(fnmatchcase(name, pattern) for name, _ in _known(store))
 
 
 def named(store: Store, key: str) -> str:

@@ -29,6 +29,10 @@ def headline(facts: CheckFacts) -> tuple[str, str]:
     if status == "paused":
         ended = promise.ended_at is not None and promise.ended_at <= facts.window.as_of
         return "", " has ended" if ended else " is paused"
+    if promise.began_at is not None and promise.began_at >= facts.window.as_of:
+        return "", " had not begun by then"
+    if promise.began_at is not None and promise.began_at >= facts.window.until_at:
+        return "", " had not begun in this window"
     if promise.last_ping_at is None:
         return "", " has never pinged"
     if status == "new":
