@@ -18,6 +18,7 @@ from qpanalytics.history import Pick
 from qpanalytics.instants import TICK
 from qpanalytics.report.check import figures, losses
 from qpanalytics.report.check.model import CheckFacts, Promise, RunLine, Share
+from qpanalytics.report.check.patterns import patterns
 from qpanalytics.report.facts import CANNOT_TELL, RULES, coverage, notices, pictured
 from qpanalytics.report.model import Quantile, Strip, Tally, Window
 from qpanalytics.report.pictures import Days, strips, trends
@@ -74,6 +75,7 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         judgement = next(r for r in counted(shown, "check") if r["check_id"] == case.check_id)
         points = figures.points(shown, case)
         drawn = figures.figures(shown, case, points, said, tz)
+        worse_times = patterns(shown, case)
         downs, downs_more, downs_more_s = losses.downs(shown, case)
         runs = shown.sql("one_runs", id=case.check_id, most=MOST_RUNS).to_pylist()
         all_runs = shown.sql("runs").column("check").to_pylist().count(check)
@@ -107,6 +109,7 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         tuple(made for f, made in findings if f.kind == "recovered"),
         tuple(made for f, made in findings if not f.asks and f.kind != "recovered"),
         drawn,
+        worse_times,
         downs,
         downs_more,
         downs_more_s,

@@ -98,10 +98,10 @@ class CheckFacts:
 
     `row` holds its figures as the table of a digest does; `on_time` and `came` (on time or late) are shares of its
     expected runs, `failed` of all completions seen; `gap_*` are times between completions. `strips` are up to 30 days
-    each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why.
-    `downs` are the latest first and add up, with `downs_more_s` of those not listed, to the time down. `never` runs did
-    not succeed and would be told under any grace. `runs_more` ended before the ones listed. The rest is as in
-    `report.model.Facts`.
+    each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why,
+    `patterns` about days or hours that are worse than others. `downs` are the latest first and add up, with
+    `downs_more_s` of those not listed, to the time down. `never` runs did not succeed and would be told under any grace.
+    `runs_more` ended before the ones listed. The rest is as in `report.model.Facts`.
     """
 
     window: Window
@@ -125,6 +125,7 @@ class CheckFacts:
     better: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     figures: tuple[Dots | Arrivals, ...] = ()
+    patterns: tuple[str, ...] = ()
     downs: tuple[Down, ...] = ()
     downs_more: int = 0
     downs_more_s: float = 0.0

@@ -25,7 +25,7 @@ def text(facts: CheckFacts, width: int = 100) -> str:
         found("What needs you", facts.needs, width),
         found("Getting better", facts.better, width),
         found("Worth knowing", facts.notes, width),
-        _strips(facts),
+        _strips(facts, width),
         section("The shape of it", [line for of in facts.figures for line in bullet(of.alt, width)]),
         _table("When it was down", words.DOWN_HEADS, [words.down(of, facts) for of in facts.downs], words.downs_more(facts)),
         _table(
@@ -42,11 +42,12 @@ def text(facts: CheckFacts, width: int = 100) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _strips(facts: CheckFacts) -> list[str]:
+def _strips(facts: CheckFacts, width: int) -> list[str]:
     lines = aligned([[words.days(strip), wording.letters(strip)] for strip in facts.strips])
     key = [f"{palette.LETTERS[cell]} {word}" for cell, word in words.legend(facts)]
     note = words.strip_note(facts)
     lines += ["", "  " + "; ".join([*key, "blank: no run expected, or no check yet"]), *([f"  {note}"] if note else [])]
+    lines += [line for said in facts.patterns for line in bullet(said, width)]
     return section("Day by day, the worst outcome of each", lines)
 
 

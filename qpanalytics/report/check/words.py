@@ -144,8 +144,8 @@ def promise(facts: CheckFacts) -> list[tuple[str, str]]:
     found.append(("Severity", p.severity))
     if p.tags:
         found.append(("Tags", ", ".join(p.tags)))
-    known = [p.source, *(f"key {p.key}" for _ in (1,) if p.key != facts.check), *(p.name for _ in (1,) if p.name != facts.check)]
-    found.append(("Known to", ", ".join(known)))
+    known = [p.source, f"key {p.key}" if p.key != facts.check else "", f"as {p.name}" if p.name != facts.check else ""]
+    found.append(("Source", ", ".join(filter(None, known))))
     return found
 
 
@@ -191,9 +191,9 @@ def down(of: Down, facts: CheckFacts) -> tuple[str, str, str, str, str]:
     why = _CAUSES[of.cause]
     if of.cause == "missed" and not of.runs:
         why = "was silent" if facts.cannot_tell else "did not come in time"
-    if of.runs and of.never_began == of.runs:
+    if of.cause == "missed" and of.runs and of.never_began == of.runs:
         why += ", never began"
-    elif of.never_began:
+    elif of.cause == "missed" and of.never_began:
         why += f", {spell.number(of.never_began)} never began"
     runs = spell.number(of.runs) if of.runs else "none"
     known = "n/a" if of.known_after_s is None else wording.amount(of.known_after_s)
