@@ -11,7 +11,6 @@ import typer
 from qpanalytics.cli.options import (
     Asked,
     AsOf,
-    Check,
     Config,
     Db,
     Since,
@@ -30,7 +29,17 @@ from qpanalytics.cli.options import (
 if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.report import Report
+    from qpanalytics.report.check import CheckReport
     from qpanalytics.settings import Settings
+
+
+One = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--check",
+        help="The 90 days of this check, by name or key; of a shell pattern, with a period, or repeated: a digest of these.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,9 +57,10 @@ def report(
     shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
     explore: Annotated[bool, typer.Option("--explore", help="Also a page with charts of each check to zoom into.")] = False,
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
-    check: Check = None, tag: Tag = None, source: Source = None, tz: Tz = None,
+    check: One = None, tag: Tag = None, source: Source = None, tz: Tz = None,
 ) -> None:  # fmt: skip
-    """One page: what needs you, what changed, every check, and what could not be seen."""
+    """One page: what needs you, what changed, every check, and what could not be seen; or one check alone."""
+    from qpanalytics.cli.digest_check import one
     from qpanalytics.cli.output import write
     from qpanalytics.errors import UsageError
 
@@ -62,17 +72,21 @@ def report(
     if len(periods) > 1 or (periods and (since or until)):
         raise UsageError("a report has one window: --daily, --weekly, --monthly, or --since and --until")
     asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
-    made = make(asked, "custom" if since or until else (periods or ["weekly"])[0], explore)
+    # a week of one check is a digest, as it always was: only without a period its own page is meant
+    alone = None if periods else one(asked)
+    if alone is not None and explore:
+        raise UsageError("--explore goes with a digest: say --weekly beside --check, or leave --explore away")
+    made = alone or make(asked, "custom" if since or until else (periods or ["weekly"])[0], explore)
     if shape == "text" and out is None:
         write(made.text)
         return
     path = save(made, out or Path("reports"), shape)
     from qpanalytics import spell
-    from qpanalytics.report.wording import verdict
 
-    typer.echo(f"{spell.plain(verdict(made.facts))}: {spell.plain(str(path))}")
+    typer.echo(f"{spell.plain(made.verdict)}: {spell.plain(str(path))}")
     if explore:
-        typer.echo(f"Charts: {spell.plain(str(path.with_name(made.explored_name)))}")
+        charts = path.with_name(f"{path.stem}-explore.html")
+        typer.echo(f"Charts: {spell.plain(str(charts))}")
 
 
 def make(asked: Asked, period: str, explore: bool = False) -> Report:
@@ -85,7 +99,7 @@ def make(asked: Asked, period: str, explore: bool = False) -> Report:
     return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz), explore=explore)
 
 
-def save(made: Report, out: Path, shape: str = "html") -> Path:
+def save(made: Report | CheckReport, out: Path, shape: str = "html") -> Path:
     """Writes the page (or the text) into `out`, which is made if need be; UsageError where that cannot be."""
     from qpanalytics import spell
     from qpanalytics.errors import UsageError

@@ -8,10 +8,11 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 if TYPE_CHECKING:
     from qpanalytics.history import History
+    from qpanalytics.report.check import CheckReport
     from qpanalytics.report.model import Facts, Period
 
 NAME_MOST = 150
@@ -55,8 +56,8 @@ class Report:
         window = self.facts.window
         pick = self.history.pick
         first = window.since_at.astimezone(ZoneInfo(window.tz)).date()
-        chosen = [_plain(words) for words in (*pick.tags, *pick.checks, *pick.sources)]
-        store = _plain(self.history.store.path.stem)
+        chosen = [plain(words) for words in (*pick.tags, *pick.checks, *pick.sources)]
+        store = plain(self.history.store.path.stem)
         named = [store] if store not in ("qpa", "memory") else []
         # windows of one's own may begin on one day and differ
         last = ["to", window.until_at.astimezone(ZoneInfo(window.tz)).date().isoformat()] if window.period == "custom" else []
@@ -74,28 +75,22 @@ class Report:
         With `explore` the page with charts is written first, so that no link leads nowhere.
         """
         if self.explore:
-            self._keep(Path(folder) / self.explored_name, self.explored)
-        return self._keep(Path(folder) / self.name, self.html)
+            keep(Path(folder) / self.explored_name, self.explored)
+        return keep(Path(folder) / self.name, self.html)
 
     def write_text(self, folder: str | Path = "reports") -> Path:
         """Writes the text into `folder` as `write` does the page."""
-        return self._keep((Path(folder) / self.name).with_suffix(".txt"), self.text)
+        return keep((Path(folder) / self.name).with_suffix(".txt"), self.text)
 
-    def _keep(self, path: Path, text: str) -> Path:
-        """Whole or not at all: a disk that fills up leaves the page that was there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name[:NAME_MOST]}.{os.getpid()}")
-        try:
-            beside.write_text(text, encoding="utf-8", newline="\n")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-        return path
-
-    def __repr__(self) -> str:
+    @property
+    def verdict(self) -> str:
+        """The headline."""
         from qpanalytics.report.wording import verdict
 
-        return f"<Report {self.name}: {verdict(self.facts)}>"
+        return verdict(self.facts)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.name}: {self.verdict}>"
 
     def _repr_html_(self) -> str:
         from qpanalytics.report.page import fragment
@@ -103,35 +98,65 @@ class Report:
         return fragment(self.facts)
 
 
+@overload
+def report(
+    history: History, *, period: str | None = None, tz: str = "UTC", command: str = "", explore: bool = False
+) -> Report: ...
+@overload
+def report(
+    history: History, *, check: str, period: str | None = None, tz: str = "UTC", command: str = ""
+) -> CheckReport: ...
 def report(
     history: History,
     *,
-    period: str = "weekly",
+    check: str | None = None,
+    period: str | None = None,
     tz: str = "UTC",
     command: str = "",
     explore: bool = False,
-) -> Report:
-    """The digest of the last full day, week or month in `tz` before `history.as_of`; "custom": of its own window.
+) -> Report | CheckReport:
+    """The digest of the last full day, week (default) or month in `tz` before `history.as_of`; "custom": of its own window.
 
+    With `check`, a name or key, the page of that check alone: without `period`, its 90 days up to `history.as_of`.
     `command` is printed as the way to the same numbers. With `explore` a second page with charts to zoom into is written
-    beside the first (`explored`), and the two link to each other.
+    beside a digest (`explored`), and the two link to each other.
     """
     from qpanalytics import __version__, spell
+    from qpanalytics.errors import UsageError
     from qpanalytics.report.facts import facts
     from qpanalytics.report.window import period_window
     from qpanalytics.store.db import MemoryStore
 
+    place = "" if isinstance(history.store, MemoryStore) else f" from {spell.plain(history.store.path.name)}"
+    made_by = f"qpanalytics {__version__}{place}"
+    if check is not None:
+        if explore:
+            raise UsageError("explore goes with a digest; the page of one check stands alone: leave one of the two away")
+        from qpanalytics.report.check import check_report
+
+        return check_report(history, check, period=period, tz=tz, command=command, made_by=made_by)
+    period = period or "weekly"
     shown = history
     if period != "custom":
         since, until = period_window(period, history.as_of, tz)
         shown = history if (since, until) == (history.since, history.until) else history.window(since, until)
-    place = "" if isinstance(shown.store, MemoryStore) else f" from {spell.plain(shown.store.path.name)}"
-    made_by = f"qpanalytics {__version__}{place}"
     gathered = facts(shown, period=cast("Period", period), tz=tz, command=command, made_by=made_by)
     return Report(gathered, replace(shown), explore)
 
 
-def _plain(words: str) -> str:
+def keep(path: Path, text: str) -> Path:
+    """Writes `text` whole or not at all: a disk that fills up leaves the page that was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name[:NAME_MOST]}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def plain(words: str) -> str:
     """A part of a file name that every system takes."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", words)[:40].strip("-.")
 
@@ -139,7 +164,7 @@ def _plain(words: str) -> str:
 class _Callable(ModuleType):
     """`qpa.report(h)` and `qpanalytics.report.page` are both wanted, and a package has one attribute of a name."""
 
-    def __call__(self, history: History, **told: Any) -> Report:
+    def __call__(self, history: History, **told: Any) -> Any:
         return report(history, **told)
 
 

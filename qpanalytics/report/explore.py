@@ -30,7 +30,7 @@ from qpanalytics.plot.reading import checks, zone
 from qpanalytics.plot.runs import drawing as runs
 from qpanalytics.report import palette
 from qpanalytics.report.model import CheckRow, Facts
-from qpanalytics.report.page import TEMPLATES, environment, styled
+from qpanalytics.report.page import TEMPLATES, environment, style_of
 
 if TYPE_CHECKING:
     from qpanalytics.history import History
@@ -80,7 +80,7 @@ def explore(facts: Facts, history: History, page_name: str) -> str:
         heading=f"{spell.plural(len(shown), 'check')}, run by run" if shown else "No checks yet",
         span=spell.span(wider.since, wider.until, facts.window.tz),
         digest=page_name,
-        style=styled("explore.css"),
+        style=style_of("explore.css"),
         script=Markup((TEMPLATES / "explore.js").read_text(encoding="utf-8")),
         colours=Markup(json.dumps(colours, separators=(",", ":"))),
         plotly=_plotly(),

@@ -51,8 +51,8 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     reported_before = sum(len(case.trouble_before.failed_us) for case in known if not case.judged)
     voice = Voice(history.since, history.until, history.as_of, tz)
     by_name = {case.check: case for case in told}
-    findings = [(finding, _finding(finding, by_name, strip, trend)) for finding in said]
-    share, missing = _coverage(told)
+    findings = [(finding, pictured(finding, by_name, strip, trend)) for finding in said]
+    share, missing = coverage(told)
     return Facts(
         Window(period, history.since, history.until, history.as_of, tz),
         totals,
@@ -66,14 +66,14 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         coverage=share,
         unseen_s=missing,
         unseen=tuple(unseen(told, voice)),
-        notices=_notices(history),
+        notices=notices(history),
         rules=_rules(told, len(known) - len(told), voice),
         command=command,
         made_by=made_by,
     )
 
 
-def _finding(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend: dict[int, Trend]) -> Finding:
+def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend: dict[int, Trend]) -> Finding:
     """A finding as a page shows it: what asks for somebody comes with its command and a small picture."""
     picture: Strip | Trend | None = None
     case = cases.get(said.check)
@@ -95,7 +95,7 @@ def _finding(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
     )
 
 
-def _coverage(told: Sequence[Case]) -> tuple[float | None, float | None]:
+def coverage(told: Sequence[Case]) -> tuple[float | None, float | None]:
     """The share of the checks' windows that was vouched for, and the seconds missing of it, added over checks."""
     whole = fsum(case.window_s for case in told)
     if not whole:
@@ -109,7 +109,7 @@ def _coverage(told: Sequence[Case]) -> tuple[float | None, float | None]:
     return seen / whole, missing if missing <= longest else None
 
 
-def _notices(history: History) -> tuple[str, ...]:
+def notices(history: History) -> tuple[str, ...]:
     why = history.why_as_of
     return (f"{why[:1].upper()}{why[1:]}.",) if why else ()
 

@@ -24,7 +24,7 @@ FRAGMENT_CHECKS = 10
 
 def page(facts: Facts, explored: str = "") -> str:
     """The digest as one HTML file: light and dark, phone and paper; `explored` is the file with charts to link to."""
-    return environment().get_template("page.html.j2").render(facts=facts, explored=explored, style=styled("style.css"))
+    return environment().get_template("page.html.j2").render(facts=facts, explored=explored, style=style_of("style.css"))
 
 
 def fragment(facts: Facts) -> str:
@@ -35,11 +35,11 @@ def fragment(facts: Facts) -> str:
     worst = replace(facts, rows=tuple(facts.all_rows[:FRAGMENT_CHECKS]), kept=())
     left = facts.checks - worst.checks
     template = environment().get_template("fragment.html.j2")
-    return template.render(facts=facts, worst=worst, left=left, style=styled("fragment.css"))
+    return template.render(facts=facts, worst=worst, left=left, style=style_of("fragment.css"))
 
 
 @cache
-def styled(name: str) -> Markup:
+def style_of(name: str) -> Markup:
     """A style sheet with the palette before and the classes of figures behind it; without line ends, to save bytes."""
     text = (TEMPLATES / name).read_text(encoding="utf-8") + (TEMPLATES / "marks.css").read_text(encoding="utf-8")
     light, dark = palette.variables("light"), palette.variables("dark")

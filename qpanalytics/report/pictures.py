@@ -111,7 +111,7 @@ def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], t
         if finding.kind in ("slower", "later"):
             made.append(_dots(history, case, finding, found, what, tz))
         else:
-            made.append(_arrivals(history, case, [value for at, value in found if at >= micros(history.since)]))
+            made.append(arrivals(history, case, [value for at, value in found if at >= micros(history.since)]))
     return tuple(made)
 
 
@@ -151,7 +151,7 @@ def _dots(history: History, case: Case, f: Finding, points: Sequence[tuple[int, 
     )
 
 
-def _arrivals(history: History, case: Case, lateness: Sequence[float | None]) -> Arrivals:
+def arrivals(history: History, case: Case, lateness: Sequence[float | None]) -> Arrivals:
     arrived = [value for value in lateness if value is not None]
     never = len(lateness) - len(arrived)
     grace = case.grace_s or 0.0

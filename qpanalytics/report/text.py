@@ -20,22 +20,22 @@ NAME_MOST = 32
 def text(facts: Facts, width: int = 100) -> str:
     """The digest as lines of at most `width` columns where words allow it; the table of checks may be wider."""
     parts = [
-        [wording.verdict(facts), *_wrapped(_when(facts), width)],
-        *([*_wrapped(notice, width)] for notice in facts.notices),
-        _wrapped(wording.lead(facts), width),
+        [wording.verdict(facts), *wrapped(_when(facts), width)],
+        *([*wrapped(notice, width)] for notice in facts.notices),
+        wrapped(wording.lead(facts), width),
         [
-            *_aligned([[fact.label, *wording.figure(fact, facts.window)] for fact in facts.figures], ""),
-            *_wrapped(wording.basis(facts), width),
+            *aligned([[fact.label, *wording.figure(fact, facts.window)] for fact in facts.figures], ""),
+            *wrapped(wording.basis(facts), width),
         ],
-        _findings("What needs you", facts.needs, width),
-        _findings("Getting better", facts.better, width),
-        _findings("Worth knowing", facts.notes, width),
-        _section("The evidence", [line for of in facts.evidence for line in _bullet(of.alt, width)]),
+        found("What needs you", facts.needs, width),
+        found("Getting better", facts.better, width),
+        found("Worth knowing", facts.notes, width),
+        section("The evidence", [line for of in facts.evidence for line in bullet(of.alt, width)]),
         _checks(facts),
-        _section("What we could not see", [line for said in facts.unseen for line in _bullet(said, width)]),
+        section("What we could not see", [line for said in facts.unseen for line in bullet(said, width)]),
         [
-            *_wrapped(" ".join(facts.rules), width),
-            *_wrapped(f"As of {wording.as_of(facts.window)}{', ' if facts.made_by else ''}{facts.made_by}.", width),
+            *wrapped(" ".join(facts.rules), width),
+            *wrapped(f"As of {wording.as_of(facts.window)}{', ' if facts.made_by else ''}{facts.made_by}.", width),
             *([f"The same numbers: {spell.plain(facts.command)}"] if facts.command else []),
         ],
     ]
@@ -49,19 +49,19 @@ def _when(facts: Facts) -> str:
     return f"{words} {seen[:1].upper()}{seen[1:]}." if seen else words
 
 
-def _findings(heading: str, findings: Sequence[Finding], width: int) -> list[str]:
+def found(heading: str, findings: Sequence[Finding], width: int) -> list[str]:
     shown = findings[: wording.NEEDS_SHOWN]
     margin = max((_columns(spell.plain(finding.label)) for finding in shown), default=0) + 4
     lines = []
     for finding in shown:
         label = spell.plain(finding.label)
-        first, *others = _wrapped(finding.sentence, width - margin) or [""]
+        first, *others = wrapped(finding.sentence, width - margin) or [""]
         lines.append(f"  {label}{' ' * (margin - 2 - _columns(label))}{first}")
-        others += _wrapped(finding.detail, width - margin)
+        others += wrapped(finding.detail, width - margin)
         others += [spell.plain(finding.command)] if finding.command else []
         lines += [" " * margin + line for line in others]
     rest = wording.more(findings)
-    return _section(heading, [*lines, *([f"{' ' * margin}{rest}: qpa verdicts"] if rest else [])])
+    return section(heading, [*lines, *([f"{' ' * margin}{rest}: qpa verdicts"] if rest else [])])
 
 
 def _checks(facts: Facts) -> list[str]:
@@ -74,16 +74,16 @@ def _checks(facts: Facts) -> list[str]:
         heads = ["Check", f"Last {days} days", "Duration p95", "Grace now", f"Down this {noun}"]
         table = [heads, *(_row(row, facts.window) for row in facts.rows)]
         # Rate and lateness are one column here: for some checks one phrase stands in place of both.
-        judged = _aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
+        judged = aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
         instead = ["", *(wording.unjudged(row, facts.window) for row in facts.rows)]
         for cells, both, phrase in zip(table, judged, instead, strict=True):
             cells.insert(2, phrase or both)
-        lines = _aligned(table)
+        lines = aligned(table)
         key = [f"{palette.LETTERS[cell]} {word}" for cell, word in wording.legend(facts.rows)]
         lines += ["", "  " + "; ".join([*key, "blank: no run expected, or no check yet"])]
     if facts.kept:
         lines.append(f"  {wording.kept(facts)}")
-    return _section("All checks, worst first" if facts.rows else "All checks", lines)
+    return section("All checks, worst first" if facts.rows else "All checks", lines)
 
 
 def _row(row: CheckRow, window: Window) -> list[str]:
@@ -103,20 +103,20 @@ def _promise(row: CheckRow) -> tuple[str, str]:
     return ("", "") if wording.unjudged(row) else (wording.rate(row), wording.quantile(row.lateness))
 
 
-def _section(heading: str, lines: Iterable[str]) -> list[str]:
+def section(heading: str, lines: Iterable[str]) -> list[str]:
     found = list(lines)
     return [heading, *found] if found else []
 
 
-def _bullet(said: str, width: int) -> list[str]:
-    return ["  " + line for line in _wrapped(said, width - 2)]
+def bullet(said: str, width: int) -> list[str]:
+    return ["  " + line for line in wrapped(said, width - 2)]
 
 
-def _wrapped(said: str, width: int) -> list[str]:
+def wrapped(said: str, width: int) -> list[str]:
     return textwrap.wrap(spell.plain(said), width, break_on_hyphens=False)
 
 
-def _aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Columns two spaces apart, as wide as their widest cell; the last is not padded."""
     widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (

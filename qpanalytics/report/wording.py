@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
@@ -12,6 +13,9 @@ from qpanalytics.ledger.reading import TRAILING
 from qpanalytics.report import palette
 from qpanalytics.report.model import FEW, CheckRow, Facts, Figure, Finding, Quantile, Strip, Tally, Trend, Window
 from qpanalytics.verdict.voice import Voice
+
+if TYPE_CHECKING:
+    from qpanalytics.report.check.model import CheckFacts
 
 GAP_DAYS = TRAILING.days
 """The time between completions is that of so many days: the strip and the window beside it are shorter."""
@@ -99,12 +103,12 @@ def title(facts: Facts) -> str:
     return f"{verdict(facts)}, {when(facts.window)}"
 
 
-def seen(facts: Facts) -> str:
+def seen(facts: Facts | CheckFacts) -> str:
     """The share of the window that was seen ("Seen: 99.7 %"), empty where no source states it."""
     return "" if facts.coverage is None else f"Seen: {spell.percent(facts.coverage)}"
 
 
-def unseen(facts: Facts) -> str:
+def unseen(facts: Facts | CheckFacts) -> str:
     """What leads to the part about what could not be seen: "18 min unseen", "3 gaps"; empty if there is none."""
     if not facts.unseen:
         return ""
