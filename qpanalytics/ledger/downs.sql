@@ -9,7 +9,8 @@ unkept as (
     select j.check_id, j.deadline_at as event_at, j.window_start_at, j.anchored, s.success_at
     from judged j
     asof left join successes s on s.check_id = j.check_id and j.deadline_at >= s.success_at
-    where j.deadline_at <= $as_of and not j.excused and j.vouched
+    -- a success in time needs no looking for
+    where j.deadline_at <= $as_of and not j.excused and j.vouched and j.outcome <> 'on_time'
 ),
 events as (
     select check_id, event_at, 'missed' as cause, 2 as rank from unkept
@@ -26,7 +27,9 @@ events as (
     where own_limit_at <= $as_of and (completed_at is null or completed_at > own_limit_at)
         and (abandoned_at is null or abandoned_at > own_limit_at)
         -- a success at that very instant ends it before it begins
-        and (check_id, own_limit_at) not in (select (check_id, success_at) from successes)
+        and not exists (
+            from successes s where s.check_id = now_runs.check_id and s.success_at = now_runs.own_limit_at
+        )
     union all
     -- Where ticks cannot be judged, silence longer than any before it is the only sign.
     select t.check_id, max(r.completed_at) + to_microseconds((t.gap_max_s * 1e6)::bigint), 'missed', 2

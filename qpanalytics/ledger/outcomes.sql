@@ -1,12 +1,16 @@
 -- reads: facts (one row per window, as seen at $as_of), vouched, excuses (merged), and $as_of.
 -- returns: occurrences with their outcome: the first of these that holds, never stored, since time alone changes it.
-with judged as (
-    select f.*,
-        v.until_at is not null and f.deadline_at <= v.until_at as vouched,
-        e.since_at is not null and coalesce(e.until_at > f.expected_at, true) as excused
+with pardoned as (
+    select distinct f.check_id, f.version, f.expected_at
+    from facts f join excuses e on e.check_id = f.check_id and e.since_at <= f.deadline_at
+        and coalesce(e.until_at > f.expected_at, true)
+),
+judged as (
+    -- spans of one check are disjoint, so a window lies within one of them at most
+    select f.*, v.check_id is not null as vouched, p.check_id is not null as excused
     from facts f
-    asof left join vouched v on v.check_id = f.check_id and f.window_start_at >= v.since_at
-    asof left join excuses e on e.check_id = f.check_id and f.deadline_at >= e.since_at
+    left join vouched v on v.check_id = f.check_id and v.since_at <= f.window_start_at and f.deadline_at <= v.until_at
+    left join pardoned p on p.check_id = f.check_id and p.version = f.version and p.expected_at = f.expected_at
 )
 select check_id, version, expected_at, window_start_at, end_at, deadline_at,
     case when success_at is not null then success_started_at when failure_at is not null then failure_started_at
@@ -23,9 +27,10 @@ select check_id, version, expected_at, window_start_at, end_at, deadline_at,
         when not vouched then 'unknown'
         else 'missed'
     end as outcome,
-    epoch_us(success_at - expected_at) / 1e6 as lateness_s,
-    epoch_us((case when success_at is not null then success_started_at when failure_at is not null
-        then failure_started_at else coalesce(open_started_at, abandoned_started_at) end) - expected_at) / 1e6
+    -- differences of whole microseconds: those of timestamps are intervals, at many times the cost
+    (epoch_us(success_at) - epoch_us(expected_at)) / 1e6 as lateness_s,
+    (epoch_us(case when success_at is not null then success_started_at when failure_at is not null
+        then failure_started_at else coalesce(open_started_at, abandoned_started_at) end) - epoch_us(expected_at)) / 1e6
         as start_delay_s,
     case when success_at is not null then success_duration_s else failure_duration_s end as duration_s,
     attempts, failures, extra, vouched, excused, anchored, gap_s

@@ -12,10 +12,14 @@ spreads as (
         (quantile_cont(lateness_s, 0.9) - quantile_cont(lateness_s, 0.1)) / quantile_cont(gap_s, 0.5) as spread
     from hits group by check_id
 ),
-gaps as (
-    select check_id, epoch_us(completed_at - lag(completed_at) over (
-        partition by check_id order by completed_at, seq)) / 1e6 as gap_s
+-- now_runs lies in the order of checks and, in a check, of completions: each is compared with its neighbour as it lies.
+neighbours as (
+    select check_id, completed_at, lag(check_id) over () as check_before, lag(completed_at) over () as before_at
     from now_runs where completed_at >= $tell_from and completed_at <= $tell_to
+),
+gaps as (
+    select check_id, case when check_before = check_id then (epoch_us(completed_at) - epoch_us(before_at)) / 1e6 end as gap_s
+    from neighbours
 ),
 between_completions as (
     select check_id, count(gap_s) as gap_n, quantile_cont(gap_s, 0.5) as gap_p50_s, quantile_cont(gap_s, 0.95) as gap_p95_s,

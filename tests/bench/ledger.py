@@ -1,65 +1,94 @@
-"""Deriving occurrences of pings in the store against a bare merge_asof of them in memory: python tests/bench/ledger.py
+"""Occurrences derived from pings in the store against a bare merge_asof of them in memory: python tests/bench/ledger.py
 
-The peer is given the expected times and knows no runs, failures, hung runs, pauses or promises that change.
+`ledger` goes from stored pings to committed rows of runs and occurrences. The peer is given the expected times and the
+pings as sorted arrays, stores nothing and knows no runs, failures, hung runs, pauses or promises that change.
+`day` adds one more day of pings to a store that is derived already; its peer only stores them.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pairs
 import pandas as pd
-import pings
+import stores
 
-from qpanalytics.collect.fromfiles import take_files
+from qpanalytics.collect.intake import new_since
 from qpanalytics.ledger.build import build
-from qpanalytics.sources.files import read_checks
 from qpanalytics.store.db import Store
 
 
 def prepare(folder: Path, asked: pairs.Options) -> None:
-    pings.write(pings.pings(asked.rows), folder / "pings.parquet")
-    entries = read_checks(pings.checks_csv(folder / "checks.csv"))
-    now = datetime.now(UTC)
-    with Store(folder / "qpa.duckdb").write() as con:
-        take_files(con, [folder / "pings.parquet"], entries, source="files", covers_until=None, tried_at=now)
-        con.execute("delete from store.runs; delete from store.occurrences; delete from store.ledger")
+    stores.fill(folder / "pings.duckdb", asked.rows)
+    shutil.copy(folder / "pings.duckdb", folder / "derived.duckdb")
+    with Store(folder / "derived.duckdb").write() as con:
+        build(con)
 
 
 def derived(folder: Path, asked: pairs.Options) -> Callable[[], int]:
-    con = duckdb.connect(str(folder / "qpa.duckdb"), config={"threads": 2})
-    con.execute("set timezone = 'UTC'")
+    copies = _copies(folder / "pings.duckdb", asked.pairs)
 
     def make() -> int:
-        con.execute("begin transaction")
-        build(con)
-        (count,) = con.execute("select count(success_at) from store.occurrences").fetchone() or (0,)
-        con.execute("rollback")
-        return int(count)
+        with Store(copies.pop()).write() as con:
+            build(con)
+            return int(con.execute("select count(*) from store.occurrences").fetchall()[0][0])
 
     return make
 
 
 def merged(folder: Path, asked: pairs.Options) -> Callable[[], int]:
-    came = pd.read_parquet(folder / "pings.parquet").rename(columns={"received_at": "completed_at"})
-    parts = [pd.DataFrame({"check": check, "expected_at": pings.expected(asked.rows)}) for check in pings.CHECKS]
-    due = pd.concat(parts).sort_values("expected_at", kind="stable", ignore_index=True)
+    count = stores.checks(asked.rows)
+    check = pd.RangeIndex(count).repeat(stores.EACH).to_numpy()
+    due = pd.DataFrame({"check": check, "expected_at": stores.ticks(count).astype("datetime64[us]")})
+    came = pd.DataFrame({"check": check, "completed_at": stores.came(count).astype("datetime64[us]")})
+    due = due.sort_values("expected_at", kind="stable", ignore_index=True)
+    came = came.sort_values("completed_at", kind="stable", ignore_index=True)
 
     def make() -> int:
-        found = pd.merge_asof(
-            due, came, left_on="expected_at", right_on="completed_at", by="check", direction="forward", tolerance=pings.PERIOD
+        return len(
+            pd.merge_asof(due, came, left_on="expected_at", right_on="completed_at", by="check", direction="forward")
         )
-        return int(found["completed_at"].count())
 
     return make
 
 
+def day_derived(folder: Path, asked: pairs.Options) -> Callable[[], int]:
+    copies = _copies(folder / "derived.duckdb", asked.pairs)
+
+    def make() -> int:
+        with Store(copies.pop()).write() as con:
+            stores.add(con, stores.checks(asked.rows), stores.EACH, stores.A_DAY, fetch=1)
+            touched = new_since(con, "fetch_id = $fetch", {"fetch": 1})
+            build(con, touched)
+            return len(touched)
+
+    return make
+
+
+def day_stored(folder: Path, asked: pairs.Options) -> Callable[[], int]:
+    copies = _copies(folder / "derived.duckdb", asked.pairs)
+
+    def make() -> int:
+        with Store(copies.pop()).write() as con:
+            stores.add(con, stores.checks(asked.rows), stores.EACH, stores.A_DAY, fetch=1)
+        return stores.checks(asked.rows)
+
+    return make
+
+
+def _copies(store: Path, pairs_: int) -> list[Path]:
+    """One for each time it is written to, the first pair included."""
+    made = [store.with_name(f"{store.stem}-{id(object())}-{number}.duckdb") for number in range(pairs_ + 1)]
+    for path in made:
+        shutil.copy(store, path)
+    return made
+
+
 if __name__ == "__main__":
     pairs.compare(
-        "the ledger derived from pings in the store, against pandas.merge_asof in memory",
-        {"ledger": (derived, merged)},
-        prepare=prepare, rows=200_000,
+        "the ledger derived from pings in the store, against pandas.merge_asof in memory; and a day more",
+        {"ledger": (derived, merged), "day": (day_derived, day_stored)},
+        prepare=prepare, rows=1_000_000, pairs=5,
     )  # fmt: skip
