@@ -134,7 +134,7 @@ def _stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]
     }
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories(), st.lists(st.floats(0, 1), min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
 def test_pings_that_come_later_are_derived_as_if_all_had_been_there(
     h: History, parts: list[float], luck: random.Random, late: bool

@@ -46,7 +46,7 @@ SUCCEEDED = History(
 )
 
 
-@settings(SLOW, max_examples=300)
+@settings(SLOW, max_examples=200)
 @given(histories())
 @example(OVERTAKEN)
 @example(SUCCEEDED)

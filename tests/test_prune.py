@@ -21,7 +21,7 @@ from qpanalytics.store.db import Store
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories(), st.floats(0, 1), st.floats(0, 1))
 def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: float, old: float) -> None:
     order = sorted(enumerate(h.pings), key=lambda p: p[1].received_at)
