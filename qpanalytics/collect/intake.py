@@ -196,40 +196,52 @@ def add_pings(con: duckdb.DuckDBPyConnection, source: str, first_fetch: int, *, 
 
     Returns how many were left out because the pings of their time were pruned: nothing may be derived anew there.
     """
-    known_by = "check_id, received_at, n" if numbered else "check_id, received_at, kind, run_id, k"
+    same = "check_id, received_at, n" if numbered else "check_id, received_at, kind, run_id"
     con.execute(
-        f"""
-        create or replace temp table arrived as
-        with counted as (
-            select c.check_id, s.* exclude (check_name), row_number() over (
-                partition by s.file_no, c.check_id, s.received_at, s.kind, s.run_id, {"s.n" if numbered else "null"}
-                order by s.row_no
-            )::integer as k
-            from staged_pings s join store.checks c on c.source = $source and c.key = s.check_name
-        )
-        -- of rows that two files of one command share, the first file's stays
-        select * from counted
-        qualify row_number() over (partition by {known_by} order by file_no, row_no) = 1
-        """,  # noqa: S608 - constants
-        {"source": source},
+        "create or replace temp table ours as select key, check_id from store.checks where source = $source", {"source": source}
     )
+    con.execute(
+        """
+        create or replace temp view staged_ours as
+        select o.check_id, s.* exclude (check_name) from staged_pings s join ours o on o.key = s.check_name
+        """
+    )
+    # Numbering what is equal means sorting everything, and nearly always there is nothing equal.
+    twins = con.execute(
+        f"select 1 from staged_ours group by {same} having count(*) > 1 limit 1"  # noqa: S608 - constants
+    ).fetchall()
+    arrived = "(select *, 1::integer as k from staged_ours)"
+    if twins:
+        arrived = f"""
+            (with counted as (
+                select *, row_number() over (
+                    partition by file_no, check_id, received_at, kind, run_id, {"n" if numbered else "null"} order by row_no
+                )::integer as k
+                from staged_ours
+            )
+            -- of rows that two files of one command share, the first file's stays
+            select * from counted
+            qualify row_number() over (partition by {same}{"" if numbered else ", k"} order by file_no, row_no) = 1)
+        """  # noqa: S608 - constants
+    pruned = "exists (from store.pruned q where q.check_id = a.check_id and a.received_at < q.before_at)"
     folded = con.execute(
-        "delete from arrived using store.pruned q where q.check_id = arrived.check_id and arrived.received_at < q.before_at"
+        f"select case when exists (from store.pruned) then (select count(*) from {arrived} a where {pruned}) else 0 end"  # noqa: S608
     ).fetchall()
     con.execute(
         f"""
         insert into store.pings by name
         select a.check_id, a.received_at, a.kind, a.n, a.run_id, a.duration_s, a.exit_status, a.host, a.body, a.k,
             ($first + a.file_no)::integer as fetch_id, a.row_no
-        from arrived a
+        from {arrived} a
         where not exists (
             from store.pings p where p.check_id = a.check_id and {SAME_NUMBER if numbered else SAME_ROW}
-        )
+        ) and not {pruned}
         order by a.check_id, a.received_at, a.file_no, a.row_no
         """,  # noqa: S608 - constants
         {"first": first_fetch},
     )
-    con.execute("drop table temp.arrived")
+    con.execute("drop view temp.staged_ours")
+    con.execute("drop table temp.ours")
     return int(folded[0][0])
 
 
