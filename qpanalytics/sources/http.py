@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import httpcore
 import httpx
+import orjson
 
 from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.sources.transport import Transport, exchange, masked, too_late
@@ -223,7 +224,11 @@ class Http:
 
     def _parsed(self, content: bytes, what: str) -> Any:
         try:
-            data = json.loads(content.decode("utf-8-sig"))
+            text = content.decode("utf-8-sig")
+            try:
+                data = orjson.loads(text)
+            except ValueError:  # it is three times as fast, and stricter: half a surrogate pair is no JSON to it
+                data = json.loads(text)
         except UnicodeDecodeError:
             wrong = "is not UTF-8"
         except (ValueError, RecursionError):
