@@ -103,6 +103,13 @@ def test_the_file_shrinks_and_no_answer_changes(folder: Path) -> None:
     assert _answers(folder) == before
 
 
+def test_an_instant_before_the_pruned_ones_still_knows_a_last_ping(folder: Path) -> None:
+    asked = ("checks", "--as-of", (BEGIN + timedelta(days=9)).isoformat(), "--format", "csv")
+    before = _qpa(folder, *asked).stdout
+    assert _qpa(folder, "prune", "--keep", f"{(datetime.now(UTC) - BEGIN).days - 60}d").returncode == 0
+    assert _qpa(folder, *asked).stdout == before
+
+
 def test_an_export_carries_what_became_of_pruned_pings(folder: Path) -> None:
     assert _qpa(folder, "prune", "--keep", f"{(datetime.now(UTC) - BEGIN).days - 60}d").returncode == 0
     before = _answers(folder)

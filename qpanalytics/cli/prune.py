@@ -21,7 +21,7 @@ def prune(
     db: Db = None,
     config: Config = None,
 ) -> None:
-    """Forget pings older than a limit; their runs and occurrences stay, and the file shrinks."""
+    """Forget pings older than a limit; their runs and occurrences stay, and the room they took is given back."""
     from datetime import timedelta
 
     from qpanalytics import spell

@@ -130,7 +130,7 @@ def take_export(
     except duckdb.Error as error:
         if isinstance(error, _NOT_THE_EXPORT) or "No space" in str(error):
             raise
-        raise InputError(f"{name}: cannot be read: {plain(str(error))[:200]}. Export it again") from None
+        raise InputError(f"{name}: cannot be read: {plain(str(error).splitlines()[0])[:200]}. Export it again") from None
     for table in (*SMALL, "ours", "fetch_ids", "bucket"):
         con.execute(f"drop table if exists temp.x_{table}")
     build(con, sorted(brought.touched), progress=progress)

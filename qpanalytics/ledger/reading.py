@@ -79,9 +79,17 @@ _SEEN_PINGS = """
 with kept as (
     select check_id, min(received_at) as first_at, max(received_at) as last_at
     from store.pings semi join kinds using (check_id) where received_at <= $as_of group by check_id
+),
+-- of pings that were pruned, their runs tell
+gone as (
+    select check_id, q.first_at, max(told_at) filter (where told_at <= $as_of) as last_at
+    from store.pruned q semi join kinds using (check_id) left join (
+        select check_id, unnest([started_at, completed_at]) as told_at from store.runs semi join store.pruned using (check_id)
+    ) r using (check_id)
+    where q.first_at <= $as_of group by check_id, q.first_at
 )
-select check_id, coalesce(q.first_at, k.first_at) as first_ping_at, k.last_at as last_ping_at
-from kept k full join (from store.pruned semi join kinds using (check_id) where first_at <= $as_of) q using (check_id)
+select check_id, coalesce(g.first_at, k.first_at) as first_ping_at, greatest(k.last_at, g.last_at, g.first_at) as last_ping_at
+from kept k full join gone g using (check_id)
 """
 _NOW_RUNS = """
 select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,
