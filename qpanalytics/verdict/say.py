@@ -53,7 +53,9 @@ def _down(f: Finding, v: Voice) -> Said:
     reasons = {
         "missed": missed.get(g["streak"], f"{g['streak']} runs in a row did not come"),
         "failed": "its last run failed" if g["streak"] <= 1 else f"its last {g['streak']} runs failed",
-        "hung": f"the run that began {_at(g['open_since_at'], v)} has not ended",
+        # one that went past its limit and was given up since is no longer open
+        "hung": f"the run that began {_at(g['open_since_at'], v)} has not ended" if g["open_since_at"]
+        else "a run did not end within its limit",
     }
     before = "" if within or not (went := _went(g, v)) else f"{_capital(v.now())} it {went}."
     return check, f"{check} has been down since {since}: {reasons[g['cause']]}.", _joined(_why_down(g, v), before)
