@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
 import pytest
 from cronsim import CronSim
+from test_schedules import walked
 
 from qpanalytics.schedules import parse, zones
 from qpanalytics.spell import iso
@@ -59,17 +59,6 @@ EXPRESSIONS = (
     "0 30 2 * * *", "*/20 59 1,2 * * *", "5,50 0 * * * *", "30 */30 * * * *", "59 59 23 * * *", "0 0 0 * * SUN",
     "10-14 0 3 * * *", "0 15 0 * * 7", "7/13 1 2 * * *",
 )  # fmt: skip
-
-
-def walked(walk: Iterator[datetime], start_us: int, end_us: int) -> list[int]:
-    found = []
-    for tick in walk:
-        at = round(tick.timestamp()) * MICRO
-        if at >= end_us:
-            break
-        if at >= start_us:
-            found.append(at)
-    return found
 
 
 @pytest.mark.parametrize(("tz", "day"), PLACES, ids=lambda word: word)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import pieces, snapshots
-from qpanalytics.collect.intake import add_pings, name_checks, new_since
+from qpanalytics.collect.intake import add_pings, count, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
@@ -74,9 +74,9 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
     _stage(con, waiting, numbers, rows)
     labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
     name_checks(con, source, labels, waiting[0].at)
-    before = _one(con, "select count(*) from store.pings")
+    before = count(con, "select count(*) from store.pings")
     add_pings(con, source, 0, numbered=True)
-    fed.pings += _one(con, "select count(*) from store.pings") - before
+    fed.pings += count(con, "select count(*) from store.pings") - before
     con.execute(
         """
         update store.fetches set added = (select count(*) from store.pings p where p.fetch_id = store.fetches.fetch_id)
@@ -119,7 +119,7 @@ def _fetches(
     known = dict(
         con.execute("select what, fetch_id from store.fetches where what in (select unnest(?))", [looks]).fetchall()
     )
-    free = _one(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
+    free = count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
     for look in looks:
         mine = [p for p in waiting if p.look == look]
         if look not in known:
@@ -225,7 +225,3 @@ def _replies(con: duckdb.DuckDBPyConnection, ids: dict[str, int], waiting: Seque
         where r.check_id = store.shown.check_id
         """
     )
-
-
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return int(con.execute(sql).fetchall()[0][0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import duckdb
@@ -29,7 +29,7 @@ def folded(con: duckdb.DuckDBPyConnection, folder: Path, fresh: Collection[int])
     if not taken[0][0]:
         return
     for table, at in _BEFORE.items():
-        paths = [str(path) for path in sorted(folder.glob(f"{table}/bucket=*/month=*/*.parquet"))]
+        paths = literal(sorted(folder.glob(f"{table}/bucket=*/month=*/*.parquet")))
         success = (
             ", case when x.completed_at is not null then x.result = 'success' end as success" if table == "runs" else ""
         )
@@ -43,5 +43,10 @@ def folded(con: duckdb.DuckDBPyConnection, folder: Path, fresh: Collection[int])
             where o.check_id in (select unnest($fresh)) and {at} < q.before_at
             order by o.check_id, {at}
             """,  # noqa: S608 - constants
-            {"paths": ["".join(f"[{c}]" if c in "[*?" else c for c in path) for path in paths], "fresh": list(fresh)},
+            {"paths": paths, "fresh": list(fresh)},
         )
+
+
+def literal(paths: Iterable[Path]) -> list[str]:
+    """Paths as DuckDB takes them, which else finds patterns in them."""
+    return ["".join(f"[{char}]" if char in "[*?" else char for char in str(path)) for path in paths]

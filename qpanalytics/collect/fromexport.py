@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from qpanalytics.collect.feed import watch
-from qpanalytics.collect.folded import folded
+from qpanalytics.collect.folded import folded, literal
 from qpanalytics.collect.intake import CONFIG, SAME_NUMBER, SAME_ROW, candidates, join_feeds
 from qpanalytics.errors import InputError, ScheduleError
 from qpanalytics.ledger.build import build
@@ -160,11 +160,6 @@ def _rows_of(table: str) -> str:
     return f"(select {columns} from read_parquet($paths, hive_partitioning = false))"  # noqa: S608 - our own words
 
 
-def _literal(paths: list[Path]) -> dict[str, list[str]]:
-    """Paths as the parameter of the above; DuckDB takes them for patterns."""
-    return {"paths": ["".join(f"[{char}]" if char in "[*?" else char for char in str(path)) for path in paths]}
-
-
 def _counted(con: duckdb.DuckDBPyConnection, table: str, paths: list[Path], name: str) -> int:
     """How many rows some files of a table hold; InputError if one of them is strange."""
     if missing := [path for path in paths if not path.is_file()]:
@@ -174,7 +169,7 @@ def _counted(con: duckdb.DuckDBPyConnection, table: str, paths: list[Path], name
         f"""
         select count(*), count(*) filter (where not coalesce(({_HOLDS[table]}) {named}, false)) from {_rows_of(table)}
         """,  # noqa: S608 - our own words
-        _literal(paths),
+        {"paths": literal(paths)},
     ).fetchall()
     if strange:
         raise InputError(f"{name}: {table} holds {plural(strange, 'row')} that no export has. Export it again")
@@ -186,7 +181,7 @@ def _load(con: duckdb.DuckDBPyConnection, table: str, path: Path, name: str, wan
     count = _counted(con, table, [path], name)
     if count != wanted:
         raise InputError(f"{name}: {table} has {count:,} rows where {MARKER} says {wanted or 0:,}. Export it again")
-    con.execute(f"create or replace temp table x_{table} as from {_rows_of(table)}", _literal([path]))
+    con.execute(f"create or replace temp table x_{table} as from {_rows_of(table)}", {"paths": literal([path])})
 
 
 def _refuse_strange_promises(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -353,7 +348,7 @@ def _pings(con: duckdb.DuckDBPyConnection, folder: Path, name: str, wanted: int,
         files = sorted(bucket.glob("month=*/*.parquet"))
         if not files:
             continue
-        count, paths = _counted(con, "pings", files, name), _literal(files)
+        count, paths = _counted(con, "pings", files, name), {"paths": literal(files)}
         ((placed,),) = con.execute(f"select count(*) from {arrived}", paths).fetchall()  # noqa: S608 - our own words
         if placed != count:
             lost = plural(count - placed, "ping")

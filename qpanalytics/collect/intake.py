@@ -60,11 +60,11 @@ def take(
     """
     entries = list(entries)
     taken = Taken()
-    before = _count(con, "select count(*) from store.checks")
+    before = count(con, "select count(*) from store.checks")
     name_checks(con, source, {e.check: e.check for e in entries} | dict(labels or {}), tried_at)
-    taken.new_checks = _count(con, "select count(*) from store.checks") - before
+    taken.new_checks = count(con, "select count(*) from store.checks") - before
     restated = restate(con, source, entries, origin="source")
-    first = _count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
+    first = count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")
     taken.folded = add_pings(con, source, first)
     for number, look in enumerate(looks):
         rows, added = _record(con, source, first + number, number, look, covers_until, tried_at)
@@ -163,7 +163,7 @@ def name_checks(
     if not fresh:
         return
     used = dict(con.execute("select check_name, source from store.checks").fetchall())
-    number = _count(con, "select coalesce(max(check_id), 0) from store.checks")
+    number = count(con, "select coalesce(max(check_id), 0) from store.checks")
     rows = []
     for key, label in fresh:
         number += 1
@@ -268,7 +268,7 @@ def _record(
         {"fetch": fetch_id, "source": source, "file": file_no},
     )
     feed = join_feeds(con, source, fetch_id)
-    added = _count(con, "select count(*) from store.pings where fetch_id = ?", [fetch_id])
+    added = count(con, "select count(*) from store.pings where fetch_id = ?", [fetch_id])
     con.execute(
         """
         insert into store.fetches
@@ -283,7 +283,7 @@ def _record(
             "tried": tried_at, "covers": covers_until, "added": added, "skipped": look.skipped, "file": file_no,
         },
     )  # fmt: skip
-    rows = _count(con, "select count(*) from staged_pings where file_no = ?", [file_no])
+    rows = count(con, "select count(*) from staged_pings where file_no = ?", [file_no])
     return rows, added
 
 
@@ -306,7 +306,8 @@ def join_feeds(con: duckdb.DuckDBPyConnection, source: str, fetch_id: int) -> in
     return feed
 
 
-def _count(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> int:
+def count(con: duckdb.DuckDBPyConnection, sql: str, params: Sequence[object] = ()) -> int:
+    """The one whole number that a statement gives."""
     row = con.execute(sql, params).fetchone()
     assert row is not None
     return int(row[0])
