@@ -15,7 +15,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -100,13 +100,31 @@ class SourceTable(Table):
     kind: Text
     url: Address | None = None
     api_key: Reference | None = None
+    user: Text | None = None
     password: Reference | None = None
     every: Period | None = None
+    timeout: Period | None = None
+    bodies: bool = False
+    files: Names = ()
+    # queues
     queues: Names = ()
     prefix: Text | None = None
-    bodies: bool = False
-    timeout: Period | None = None
-    files: Names = ()
+    key: Text | None = None  # of a plain list
+    side: Literal["left", "right"] | None = None  # where jobs are taken from
+    sentinels: Names = ()
+    master: Text | None = None
+    protocol: Literal[2, 3] | None = None
+    clients: bool = True  # may ask for the list of connections
+    heartbeats: bool = True  # may listen to the workers' own
+    inspect: bool = False  # may ask the workers, which sends to each of them
+    visibility_timeout: Period | None = None
+    priority_steps: tuple[Count, ...] | None = None
+    separator: Text | None = None
+    management: Address | None = None
+    # workers
+    units: Names = ()
+    programs: Names = ()
+    containers: Names = ()
 
 
 class CheckEntry(Table):

@@ -1,4 +1,4 @@
-"""What every live source answers: which checks there are, and which pings came since a cursor.
+"""What every live source answers: which checks and pings there are since a cursor, or how queues and workers look now.
 
 A source keeps nothing and writes nothing. `collect` owns cursors, retries, de-duplication and the store; a source turns
 replies of its system into the rows below, and leaves out what the system does not say.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,3 +121,94 @@ class Source(Protocol):
     def close(self) -> None:
         """Gives connections back."""
         ...
+
+
+@dataclass(frozen=True)
+class QueueLook:
+    """One look at one queue. A figure that the system cannot give is None and has its reason in `why`; it is never 0.
+
+    `queue` is `*` for figures that a system keeps for all its queues together. `oldest_at` is when the oldest waiting
+    job began to wait, `oldest_age_s` how long that is ago by the server's own clock, never negative. `processed_total`
+    counts every finished try, failed ones included; `failed_total` the failed ones. Counters only grow until a reset.
+    """
+
+    queue: str
+    depth: int | None = None
+    oldest_at: datetime | None = None
+    oldest_age_s: float | None = None
+    oldest_is: Literal["exact", "lower_bound"] | None = None
+    active: int | None = None
+    orphaned: int | None = None
+    delayed: int | None = None
+    overdue: int | None = None
+    retrying: int | None = None
+    dead: int | None = None
+    failed: int | None = None
+    processed_total: int | None = None
+    failed_total: int | None = None
+    paused: bool | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerLook:
+    """One look at one worker process. None is what the system does not say, with the reason in `why`.
+
+    `state` goes by the system's own period of heartbeats, `expected_period_s`: `stale` is there and silent for too long,
+    `gone` is still listed and dead, `unknown` cannot be told. `busy` counts the jobs it runs now.
+    """
+
+    worker: str
+    state: Literal["alive", "stale", "gone", "unknown"]
+    busy: int | None = None
+    last_seen_at: datetime | None = None
+    expected_period_s: float | None = None
+    oldest_running_s: float | None = None
+    queues: tuple[str, ...] | None = None
+    restarts: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that one look at one server showed, taken together at `taken_at` (our clock, UTC).
+
+    `next_cursor` is what the next look wants to remember of this one; JSON values only. `offset_s` is the server's clock
+    minus ours. `notes` say what could not be read although the look succeeded.
+    """
+
+    taken_at: datetime
+    queues: Sequence[QueueLook] = ()
+    workers: Sequence[WorkerLook] = ()
+    next_cursor: Mapping[str, Any] = field(default_factory=dict)
+    offset_s: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class SnapshotSource(Protocol):
+    """A system that shows its queues or workers as they are now. It only reads, and little: see sources/README.md."""
+
+    name: str
+    #: What it is, as in the column `system`: sidekiq, celery, bullmq, rq, redis-list, systemd, ...
+    system: str
+
+    def snapshot(self, cursor: Mapping[str, Any]) -> Snapshot:
+        """How everything looks now. SourceError where any part of it cannot be read: half a look is none."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections back."""
+        ...
+
+
+def reasons(unknown: Mapping[str, str]) -> str:
+    """The `why` of a look: figures that share a reason are said together.
+
+    >>> reasons({"delayed": "kept for all queues together", "dead": "kept for all queues together", "paused": "no pausing"})
+    'delayed, dead: kept for all queues together; paused: no pausing'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for figure, reason in unknown.items():
+        by_reason.setdefault(reason, []).append(figure)
+    return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
