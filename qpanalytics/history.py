@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -54,6 +54,7 @@ class Pick:
 
 @dataclass
 class _Session:
+    stack: ExitStack | None = None
     con: duckdb.DuckDBPyConnection | None = None
 
 
@@ -74,6 +75,7 @@ class History:
     why_as_of: str = ""
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
+    _answers: dict[tuple[str, tuple[tuple[str, Any], ...]], pa.Table] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_frames(
@@ -108,7 +110,7 @@ class History:
 
     def window(self, since: datetime, until: datetime) -> History:
         """The same store, checks and as_of over another window."""
-        return replace(self, since=since, until=until, _session=_Session(), _frames={})
+        return replace(self, since=since, until=until, _session=_Session(), _frames={}, _answers={})
 
     def before(self) -> History:
         """The window of the same length just before this one; the same object each time, so that a session is shared."""
@@ -118,26 +120,50 @@ class History:
         return found
 
     @contextmanager
-    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """One connection with the logical relations, shared by everything asked within the block."""
-        if self._session.con is not None:
-            yield self._session.con
+    def session(self) -> Iterator[None]:
+        """One reading of the store, shared by everything asked within the block; the first question opens it."""
+        if self._session.stack is not None:
+            yield
             return
-        with self.store.read() as con:
-            self._prepare(con)
-            self._session.con = con
+        with ExitStack() as stack:
+            self._session.stack = stack
             try:
-                yield con
+                yield
             finally:
-                self._session.con = None
+                self._session.stack = self._session.con = None
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The connection of the session, with the logical relations."""
+        with self.session():
+            if self._session.con is None:
+                assert self._session.stack is not None
+                con = self._session.stack.enter_context(self.store.read())
+                # what is prepared has the same rows from one thread or two; what is computed of it is left to one
+                con.execute("set threads to 2")
+                # it would write down what a statement names twice, were it all runs of all time
+                con.execute("set disabled_optimizers = 'common_subplan'")
+                self._prepare(con)
+                con.execute("set threads to 1")
+                self._session.con = con
+            yield self._session.con
 
     def sql(self, name: str, /, **params: Any) -> pa.Table:
         """Runs `analysis/sql/<name>.sql` over the logical relations; $since, $until and $as_of are given where named."""
+        kept = self._answers.get((name, tuple(sorted(params.items()))))
+        if kept is not None:
+            return kept
         text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
         known = {"since": self.since, "until": self.until, "as_of": self.as_of, **params}
         wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", text)))
-        with self.session() as con:
+        with self.connection() as con:
             return con.sql(text, params={k: v for k, v in known.items() if k in wanted}).to_arrow_table()
+
+    def ask(self, *questions: tuple[str, dict[str, Any]]) -> None:
+        """Has `sql` answer these (name, parameters) from memory from now on, so that no session is needed for them."""
+        with self.session():
+            for name, params in questions:
+                self._answers[name, tuple(sorted(params.items()))] = self.sql(name, **params)
 
     def frame(self, name: str) -> pd.DataFrame:
         """One of the public frames, as declared in `qpanalytics.analysis.frames`."""

@@ -87,7 +87,7 @@ def everything(
     vouched: Sequence[Span] = (),
 ) -> tuple[oracle.Result, str, list[tuple[int, int | None]]]:
     """Runs and occurrences, status and downs as the package sees them at `as_of`."""
-    with history(filled(pings, versions, pauses, vouched), as_of).session() as con:
+    with history(filled(pings, versions, pauses, vouched), as_of).connection() as con:
         return result(con), *standing(con)
 
 

@@ -30,27 +30,27 @@ def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: floa
     before = 0 if not instants else instants[0] + round(old * (instants[-1] - instants[0] + 1))
     store = fast.filled([p for _, p in order[:stop]], h.versions, h.pauses, h.vouched)
     whole = fast.history(store, h.as_of)
-    with whole.session() as con:
+    with whole.connection() as con:
         told = fast.result(con), fast.standing(con)
     with store.write() as con:
         gone = prune(con, before)
         event(f"pruned: {gone.checks}")
-    with whole.session() as con:
+    with whole.connection() as con:
         assert (fast.result(con), fast.standing(con)) == told
     with store.write() as con:
         come = order[stop:]
         fast.add(con, come)
         if come:
             build(con, {1: come[0][1].received_at})
-    with fast.history(store, h.as_of).session() as con:
+    with fast.history(store, h.as_of).connection() as con:
         grown = fast.result(con), fast.standing(con)
     with store.write() as con:
         build(con)
-    with fast.history(store, h.as_of).session() as con:
+    with fast.history(store, h.as_of).connection() as con:
         assert (fast.result(con), fast.standing(con)) == grown
     with store.write() as con:
         con.execute("delete from store.pruned")
-    with fast.history(fast.filled([p for _, p in order], h.versions, h.pauses, h.vouched), h.as_of).session() as con:
+    with fast.history(fast.filled([p for _, p in order], h.versions, h.pauses, h.vouched), h.as_of).connection() as con:
         assert (fast.result(con), fast.standing(con)) == grown
 
 

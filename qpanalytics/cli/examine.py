@@ -131,7 +131,7 @@ def _promises(history: History) -> Iterator[Seen]:
     never = frame.loc[frame["last_ping_at"].isna(), "check"]
     if len(never):
         yield Seen("note", f"data: {_named(never)} never pinged; is the name the one that its pings carry?")
-    with history.session() as con:
+    with history.connection() as con:
         blind = con.sql(
             "select c.check_name as name from telling t join checks c using (check_id) where t.cannot_tell order by 1"
         ).to_arrow_table()

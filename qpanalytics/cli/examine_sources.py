@@ -79,7 +79,7 @@ def _compared(
     since = history.as_of - COMPARED
     known = {row.key: row for row in history.checks.itertuples() if row.source == source.name}
     chosen = [c for c in seen if c.key in known and not c.paused][:COMPARED_CHECKS]
-    with history.session() as con:
+    with history.connection() as con:
         rows = con.execute("select c.key, epoch_us(d.since_at) from downs_ever d join checks c using (check_id)").fetchall()
     theirs = ours = 0
     differ: list[tuple[str, datetime]] = []

@@ -1,11 +1,6 @@
--- reads: facts (one row per window, as seen at $as_of), vouched, excuses (merged), and $as_of.
+-- reads: facts (one row per window, as seen at $as_of), vouched, pardoned (windows that a pause or maintenance reaches into), $as_of.
 -- returns: occurrences with their outcome: the first of these that holds, never stored, since time alone changes it.
-with pardoned as (
-    select distinct f.check_id, f.version, f.expected_at
-    from facts f join excuses e on e.check_id = f.check_id and e.since_at <= f.deadline_at
-        and coalesce(e.until_at > f.expected_at, true)
-),
-judged as (
+with judged as (
     -- spans of one check are disjoint, so a window lies within one of them at most
     select f.*, v.check_id is not null as vouched, p.check_id is not null as excused
     from facts f

@@ -7,7 +7,7 @@ same statements; ticks after the stored horizon are made here. So nothing is wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +21,8 @@ from qpanalytics.ledger.windows import fixed_windows, trailing_windows
 
 #: How far back the questions look that are asked of the recent past: can ticks be told apart, how long are gaps.
 TRAILING = timedelta(days=90)
+#: Rows that are sorted at a time.
+SORTED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     """Makes the temporary relations of `scope` on `con`.
 
     `occurrences`, `runs`, `vouched`, `downs`, `telling`, `standing`, and underneath them `judged` (occurrences back to
-    the last success before the window) and `now_runs` (runs as they stood at as_of).
+    the last success before the window, and 90 days at least), `recent` (those of them that the window itself needs) and
+    `now_runs` (runs as they stood at as_of). `judged` and `now_runs` are views: stored rows are read where they lie, since
+    millions of them would be held twice.
     """
     as_of_us = micros(scope.as_of)
     promised, firsts = scope.promised, scope.firsts
@@ -57,7 +61,7 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     tables.put(con, "excuses", tables.spans_table(_merged(firsts, paused, scope.excuses)))
     _run(con, "vouched", tables.sql_of("vouched"), as_of=scope.as_of)
     _run(con, "seen_pings", _SEEN_PINGS, as_of=scope.as_of)
-    _run(con, "now_runs", _NOW_RUNS, as_of=scope.as_of)
+    _view(con, "stood", _STOOD, as_of=scope.as_of)
 
     tell_to = min(scope.as_of, scope.until)
     tell_from = tell_to - TRAILING
@@ -66,12 +70,17 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     tables.put(con, "ahead", ahead)
     tables.put(con, "upcoming", upcoming)
     _facts(con, scope.as_of)
-    _run(con, "judged", tables.sql_of("outcomes"), as_of=scope.as_of)
-    _run(con, "telling", tables.sql_of("telling"), tell_from=tell_from, tell_to=tell_to + TICK)
-    _run(con, "downs_ever", tables.sql_of("downs"), as_of=scope.as_of)
+    _run(con, "pardoned", _PARDONED)
+    _view(con, "judged", tables.sql_of("outcomes"), as_of=scope.as_of)
+    _run(con, "nearer", _NEARER, since=scope.since)
+    _view(con, "near_facts", _NEAR_FACTS)
+    # the outcomes of few windows, not few of the outcomes of all
+    _run(con, "recent", tables.sql_of("outcomes").replace("from facts", "from near_facts"), as_of=scope.as_of)
+    _run_by_groups(con, "telling", _rows(con, _LATELY, since=tell_from), tell_from=tell_from, tell_to=tell_to + TICK)
+    _run_by_groups(con, "downs_ever", _rows(con, _RECENTLY), as_of=scope.as_of)
     _run(con, "standing", tables.sql_of("status"), as_of=scope.as_of)
     _run(con, "downs", _DOWNS, since=scope.since, until=scope.until)
-    _run(con, "occurrences", _OCCURRENCES, since=scope.since, until=scope.until)
+    _view(con, "occurrences", _OCCURRENCES, since=scope.since, until=scope.until)
     _run(con, "runs", _RUNS, since=scope.since, until=scope.until, as_of=scope.as_of)
 
 
@@ -91,7 +100,7 @@ gone as (
 select check_id, coalesce(g.first_at, k.first_at) as first_ping_at, greatest(k.last_at, g.last_at, g.first_at) as last_ping_at
 from kept k full join gone g using (check_id)
 """
-_NOW_RUNS = """
+_STOOD = """
 select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,
     case when completed_at <= $as_of then limit_at else own_limit_at end as limit_at,
     case when completed_at <= $as_of then completed_at end as completed_at,
@@ -100,20 +109,58 @@ select check_id, run_id, started_at, seq, version, expected_at, own_limit_at,
     case when completed_at <= $as_of then exit_status end as exit_status,
     case when abandoned_at <= $as_of then abandoned_at end as abandoned_at
 from store.runs semi join kinds using (check_id) where coalesce(started_at, completed_at) <= $as_of
-order by check_id, seq
+"""
+# The same with the places of runs that had not completed by then.
+_NOW_RUNS = """
+select r.* exclude (version, expected_at, limit_at, own_limit_at),
+    case when a.seq is null then r.version else m.version end as version,
+    case when a.seq is null then r.expected_at else m.expected_at end as expected_at,
+    case when a.seq is null then r.limit_at else coalesce(m.limit_at, a.limit_at) end as limit_at,
+    case when a.seq is null then r.own_limit_at else coalesce(m.limit_at, a.limit_at) end as own_limit_at
+from stood r left join adrift a using (check_id, seq) left join moved m using (check_id, seq)
 """
 # Downs that began before the window are counted from the success before it, so facts reach back that far.
 _REACH = """
-select k.check_id, least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at
-from kinds k left join now_runs r on r.check_id = k.check_id and r.success and r.completed_at <= $since
+select k.check_id, coalesce(max(r.completed_at), '-infinity'::timestamptz) as success_at,
+    least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at
+from kinds k left join stood r on r.check_id = k.check_id and r.success and r.completed_at <= $since
 group by k.check_id
+"""
+# How far back the window itself looks: to the last run before it that was kept, for trouble that lasts into it, and to the
+# last that went wrong, for how long things have been well since.
+_NEARER = """
+select r.check_id, r.success_at,
+    case when max(expected_at) filter (where outcome in ('on_time', 'late')) is null then '-infinity'::timestamptz
+        else least($since, max(expected_at) filter (where outcome in ('on_time', 'late')),
+            coalesce(max(expected_at) filter (where outcome not in ('on_time', 'late')), $since)) end as from_at
+from reach r left join (
+    select check_id, expected_at, outcome from judged
+    where expected_at < $since and vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
+) using (check_id)
+group by r.check_id, r.success_at
+"""
+# Beside the outcomes: a statement that names its facts twice has all of them written down in between.
+_PARDONED = """
+select distinct f.check_id, f.version, f.expected_at
+from facts f join excuses e on e.check_id = f.check_id and e.since_at <= f.deadline_at
+    and coalesce(e.until_at > f.expected_at, true)
+"""
+_NEAR_FACTS = """
+select f.* from facts f join nearer n using (check_id) where f.expected_at >= n.from_at or f.deadline_at >= n.success_at
+"""
+_LATELY = """
+select check_id, count(r.check_id) from kinds left join (from stood where completed_at >= $since) r using (check_id)
+group by check_id order by check_id
+"""
+_RECENTLY = """
+select check_id, count(r.check_id) from kinds left join recent r using (check_id) group by check_id order by check_id
 """
 _DOWNS = """
 select * from downs_ever where since_at < $until and (until_at is null or until_at > $since)
 order by check_id, since_at
 """
 _OCCURRENCES = """
-select * from judged where expected_at >= $since and expected_at < $until order by check_id, expected_at, window_start_at
+select * from recent where expected_at >= $since and expected_at < $until
 """
 _RUNS = """
 select check_id, run_id, started_at, completed_at, duration_s,
@@ -127,17 +174,16 @@ from now_runs
 where coalesce(completed_at, started_at) >= $since and coalesce(completed_at, started_at) < $until
 order by check_id, seq
 """
-# A view: stored rows are read where they lie, for millions of them would be held twice.
 _VISIBLE = """
 select o.* from store.occurrences o join reach r using (check_id)
 where o.expected_at >= r.from_at
-    and case when o.closed_at is null then o.window_start_at else o.closed_at end <= make_timestamptz({as_of})
+    and case when o.closed_at is null then o.window_start_at else o.closed_at end <= $as_of
 """
 # Runs of rolling schedules that had not completed by then lie where they started, not where they ended.
 _MOVED = """
 with places as (
     select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s, closed_at is not null as rolls
-    from visible where end_at is null or window_start_at < end_at
+    from visible semi join adrift using (check_id) where end_at is null or window_start_at < end_at
     union all
     select check_id, version, expected_at, window_start_at, end_at, deadline_at, max_runtime_s, rolls from ahead
 ),
@@ -160,7 +206,7 @@ from found qualify row_number() over (partition by check_id, seq order by rolls)
 _ADRIFT = """
 select r.check_id, r.seq, r.started_at,
     case when r.started_at < v.to_at then r.started_at + to_microseconds((v.max_runtime_s * 1e6)::bigint) end as limit_at
-from now_runs r
+from stood r
 join kinds k on k.check_id = r.check_id and k.rolls
 left join (from store.occurrences where closed_at > $as_of) w
     on w.check_id = r.check_id and w.version = r.version and w.expected_at = r.expected_at
@@ -172,23 +218,10 @@ _WINDOW = """check_id, version, expected_at, window_start_at, end_at, deadline_a
 
 def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
     """`facts`: stored rows that look the same at `as_of`, and the others derived again."""
-    con.execute(f"create or replace temp view visible as {_VISIBLE.format(as_of=micros(as_of))}")
+    _view(con, "visible", _VISIBLE, as_of=as_of)
     _run(con, "adrift", _ADRIFT, as_of=as_of)
     _run(con, "moved", _MOVED)
-    con.execute(
-        """
-        create or replace temp table now_runs as
-        select r.* exclude (version, expected_at, limit_at, own_limit_at),
-            case when a.seq is null then r.version else m.version end as version,
-            case when a.seq is null then r.expected_at else m.expected_at end as expected_at,
-            case when a.seq is null then r.limit_at else coalesce(m.limit_at, a.limit_at) end as limit_at,
-            case when a.seq is null then r.own_limit_at else coalesce(m.limit_at, a.limit_at) end as own_limit_at
-        from now_runs r
-        left join adrift a using (check_id, seq)
-        left join moved m using (check_id, seq)
-        order by r.check_id, r.seq
-        """
-    )
+    _view(con, "now_runs", _NOW_RUNS)
     con.execute(
         f"""
         create or replace temp table windows as
@@ -214,6 +247,36 @@ def _facts(con: duckdb.DuckDBPyConnection, as_of: datetime) -> None:
         union all by name from rederived
         """
     )
+
+
+def _run_by_groups(
+    con: duckdb.DuckDBPyConnection, name: str, counts: Sequence[tuple[int, int]], **params: datetime
+) -> None:
+    """What the statement of this name makes of the checks in `asked`, for some million of their rows at a time.
+
+    It sorts them. `counts` has each check and its rows.
+    """
+    for number, group in enumerate(_groups(counts)):
+        tables.put(con, "asked", pa.table({"check_id": pa.array(group, pa.int32())}))
+        begin = f"insert into {name}" if number else f"create or replace temp table {name} as"
+        con.execute(f"{begin} {tables.sql_of(name)}", params)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, select: str, **params: datetime) -> list[tuple[int, int]]:
+    return con.execute(select, params).fetchall()
+
+
+def _groups(counts: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
+    """Checks that have up to `SORTED` rows together, or one that has more; at least one group."""
+    group: list[int] = []
+    room = SORTED
+    for check, rows in counts:
+        if group and room < rows:
+            yield group
+            group, room = [], SORTED
+        group.append(check)
+        room -= rows
+    yield group
 
 
 def _ahead(
@@ -276,7 +339,7 @@ def _anchors(
         """
         select s.check_id, epoch_us(s.since_at), epoch_us(max(r.completed_at))
         from promised_spans s join kinds k on k.check_id = s.check_id and k.rolls
-        join now_runs r on r.check_id = s.check_id and r.completed_at >= s.since_at
+        join stood r on r.check_id = s.check_id and r.completed_at >= s.since_at
             and (s.until_at is null or r.completed_at < s.until_at)
         group by all
         """
@@ -351,3 +414,10 @@ def _merged(
 
 def _run(con: duckdb.DuckDBPyConnection, name: str, select: str, **params: datetime) -> None:
     con.execute(f"create or replace temp table {name} as {select}", params)
+
+
+def _view(con: duckdb.DuckDBPyConnection, name: str, select: str, **params: datetime) -> None:
+    """A view cannot hold parameters, so its instants stand in it as numbers."""
+    for parameter, at in params.items():
+        select = select.replace(f"${parameter}", f"make_timestamptz({micros(at)})")
+    con.execute(f"create or replace temp view {name} as {select}")

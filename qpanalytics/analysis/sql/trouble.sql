@@ -1,4 +1,4 @@
--- reads: checks, telling, judged, now_runs.  units: microseconds.  returns: one row per check with a counted run: those
+-- reads: checks, telling, recent, now_runs.  units: microseconds.  returns: one row per check with a counted run: those
 -- of [$since, $until) that went wrong, how it went on from there up to as_of, and what is wrong in a row at the end.
 -- Where ticks cannot be judged or nothing is promised, completions stand for runs and only a failure is wrong.
 with told as (
@@ -9,7 +9,7 @@ events as (
     select
         check_id, expected_at as event_at, window_start_at as tie_at, 0 as seq, outcome,
         outcome in ('missed', 'failed', 'hung') as bad, started_at is not null as began
-    from judged semi join (from told where by_promise) using (check_id)
+    from recent semi join (from told where by_promise) using (check_id)
     where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
     union all
     select
