@@ -17,8 +17,8 @@ the unit simply runs):
 systemd itself: then `last_seen_at` is its last ping, `expected_period_s` the time it is given, seconds, and `stale` one
 that let it pass. Else a running process was seen at the look, and one that ended when it ended.
 
-Patterns are expanded by systemctl, which knows only loaded units: an instance that ended well may vanish from
-`worker@*.service`. Name each instance that must be there.
+Units of users (`systemctl --user`) are not seen. Patterns are expanded by systemctl, which knows only loaded units: an
+instance that ended well may vanish from `worker@*.service`. Name each instance that must be there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,13 @@ class Systemd:
     system = "systemd"
 
     def __init__(
-        self, name: str, units: Sequence[str], clock: Callable[[], datetime], *, queues: Sequence[str] = (), answer_s: float = ANSWER_S
+        self,
+        name: str,
+        units: Sequence[str],
+        clock: Callable[[], datetime],
+        *,
+        queues: Sequence[str] = (),
+        answer_s: float = ANSWER_S,
     ) -> None:
         self.name = name
         self._units, self._clock, self._queues, self._answer_s = tuple(units), clock, tuple(queues), answer_s
@@ -138,7 +145,8 @@ class Systemd:
                     raise subprocess.TimeoutExpired(command, self._answer_s)
             code = process.wait(max(until - monotonic(), 0.1))
         except subprocess.TimeoutExpired:
-            raise self._failure(f"systemctl did not answer in {duration(self._answer_s)}; is systemd stuck", permanent=False) from None
+            said = f"systemctl did not answer in {duration(self._answer_s)}; see whether it does by hand"
+            raise self._failure(said, permanent=False) from None
         finally:
             _ended(process)
         out, said = (bytes(output).decode("utf-8", "backslashreplace") for output in outputs.values())
@@ -165,7 +173,7 @@ def from_settings(table: SourceTable, password: str, clock: Callable[[], datetim
 
 def parsed(text: str) -> list[Unit]:
     """The blocks of `systemctl show`, one a unit: lines of NAME=VALUE in any order. ValueError for anything else."""
-    units = []
+    units: list[Unit] = []
     for block in re.split(r"\n\s*\n", text.strip()):
         if not block:
             continue
@@ -227,7 +235,7 @@ def looked(unit: Unit, taken_at: datetime, *, queues: Sequence[str] = (), stampe
         ended = (_instant(unit, name) for name in ("ExecMainExitTimestamp", "ActiveExitTimestamp", "InactiveEnterTimestamp"))
         last_seen_at = next((at for at in ended if at is not None), None)
         if last_seen_at is None:
-            notes["last_seen_at"] = "not seen running since systemd loaded it"
+            notes["last_seen_at"] = "no process ran since systemd loaded it"
     return row(
         unit["Id"], state, system="systemd", last_seen_at=last_seen_at, restarts=restarts, queues=queues,
         expected_period_s=period_s, notes=notes,
@@ -250,7 +258,8 @@ def _state(unit: Unit) -> tuple[State, str]:
         return "alive", "" if active == "active" and load in ("loaded", "merged") else said
     if active == "activating":
         if "auto-restart" in sub:
-            return "gone", f"{said}: {_end(unit)}, will be started again"
+            loop = "" if unit.get("Result") == "success" else "crash loop, "
+            return "gone", f"{said}: {loop}{_end(unit)}, waits to be started again"
         if is_there and unit.get("Type") == "oneshot":
             return "alive", ""
         return "unknown", f"{said}: being started"
@@ -293,11 +302,9 @@ def _span_s(text: str) -> float | None:
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
     """Nothing of it is left, children included, whatever became of the reading."""
-    if process.poll() is None:
-        try:
+    if process.returncode is None:  # not waited for, so the number of its group is still its own
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     process.wait()
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
