@@ -103,7 +103,7 @@ class Http:
         socket_path = unquote(url.strip().removeprefix("unix://")) if url.strip().startswith("unix:///") else None
         self._base = _base("http://localhost" if socket_path else url, self._source)
         self._socket = f"unix://{quoted(socket_path, 200)[1:-1]}" if socket_path else ""
-        self._keyed = login is None and bool(headers)
+        self._keyed, self._login = bool(headers), login is not None
         if not all(re.fullmatch(r"[!-~]+", value) for value in headers.values()):
             raise ConfigError(f"{self._source}: the API key is empty or holds characters that no key has; set it again.")
         self._clock = clock
@@ -222,8 +222,10 @@ class Http:
         reason = self._said(response)
         retry_after_s = _wait_s(response, self._clock()) if status in (429, 503) else None
         later = "" if retry_after_s is None else f" It wants to be left alone for {duration(retry_after_s)}."
-        if status in (401, 403) and not self._keyed:
+        if status in (401, 403) and self._login:
             text = f"{self.where} refused the user or its password ({status}{reason}). Set user and password of this source."
+        elif status in (401, 403) and not self._keyed:
+            text = f"{self.where} does not let us see {what} ({status}{reason}). Allow it there, or set user and password."
         elif status == 401:
             text = f"the API key was refused ({status}{reason}) by {self.where}. Set an api_key that is valid there."
         elif status == 403:

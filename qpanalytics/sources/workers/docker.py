@@ -31,8 +31,7 @@ from typing import TYPE_CHECKING, Any
 from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.sources.base import Snapshot, WorkerLook
 from qpanalytics.sources.http import Http, HttpError
-from qpanalytics.sources.queues.gate import number, stamp
-from qpanalytics.sources.workers.processes import State, matches, missing, row, shown
+from qpanalytics.sources.workers.processes import State, count, instant, matches, missing, row, shown
 from qpanalytics.spell import duration, quoted
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def looked(data: Any, name: str, taken_at: datetime, *, queues: Sequence[str] = 
         raise ValueError("it has no State")
     state, note = _state(told)
     notes = {"state": note}
-    restarts = number(data.get("RestartCount"))
+    restarts = count(data.get("RestartCount"))
     if restarts is None:
         notes["restarts"] = "not told by this engine"
     last_seen_at: datetime | None = None
@@ -152,8 +151,8 @@ def looked(data: Any, name: str, taken_at: datetime, *, queues: Sequence[str] = 
         last_seen_at = taken_at
     elif status == "paused":
         notes["last_seen_at"] = "Docker does not tell since when it is paused"
-    elif (last_seen_at := _instant(told.get("FinishedAt"))) is None:
-        notes["last_seen_at"] = _NEVER if _instant(told.get("StartedAt")) is None else "not told by this engine"
+    elif (last_seen_at := instant(told.get("FinishedAt"))) is None:
+        notes["last_seen_at"] = _NEVER if instant(told.get("StartedAt")) is None else "not told by this engine"
     return row(name, state, system="Docker", last_seen_at=last_seen_at, restarts=restarts, queues=queues, notes=notes)
 
 
@@ -165,7 +164,7 @@ def _status(told: Mapping[str, Any]) -> str:
     for flag, word in (("Paused", "paused"), ("Restarting", "restarting"), ("Running", "running"), ("Dead", "dead")):
         if told.get(flag) is True:
             return word
-    return "created" if _instant(told.get("StartedAt")) is None else "exited"
+    return "created" if instant(told.get("StartedAt")) is None else "exited"
 
 
 def _state(told: Mapping[str, Any]) -> tuple[State, str]:
@@ -175,7 +174,7 @@ def _state(told: Mapping[str, Any]) -> tuple[State, str]:
         health = told.get("Health")
         health = health if isinstance(health, dict) else {}
         if health.get("Status") == "unhealthy":
-            streak = number(health.get("FailingStreak"))
+            streak = count(health.get("FailingStreak"))
             return "stale", "unhealthy" + (f": its health check failed {streak:,} times in a row" if streak else "")
         if health.get("Status") == "starting":
             return "alive", "its health check was not passed yet"
@@ -194,12 +193,7 @@ def _state(told: Mapping[str, Any]) -> tuple[State, str]:
 
 def _end(told: Mapping[str, Any]) -> str:
     """How its process ended. Docker adds 128 to the signal that killed it, as shells do."""
-    code = number(told.get("ExitCode"))
+    code = count(told.get("ExitCode"))
     signal = {137: " (SIGKILL)", 139: " (SIGSEGV)", 134: " (SIGABRT)", 143: " (SIGTERM)"}.get(code or 0, "")
     memory = ", its memory ran out" if told.get("OOMKilled") is True else ""
     return f"exited with {'an unknown status' if code is None else code}{signal}{memory}"
-
-
-def _instant(value: Any) -> datetime | None:
-    """An instant with nanoseconds; `0001-01-01T00:00:00Z` is Docker's never."""
-    return None if not isinstance(value, str) or value.startswith("0001-") else stamp(value)

@@ -1,6 +1,7 @@
 """What the readers of process tables (systemd, supervisord, Docker) share: rows that say what such a table cannot know.
 
-A process table is live, so a running process was last seen at the look itself; it knows nothing of jobs and queues.
+A process table is live, so a running process was last seen at the look itself. It knows nothing of jobs and queues, and a
+process that hangs is as alive to it as one that works: a health check, a watchdog or the queue's own heartbeats tell that.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from qpanalytics.sources.base import WorkerLook, reasons
-from qpanalytics.sources.queues.gate import stamp
-from qpanalytics.spell import iso, plain
+from qpanalytics.sources.queues.gate import number, stamp
+from qpanalytics.spell import EARLIEST, LATEST, iso, plain
 
 State = Literal["alive", "stale", "gone", "unknown"]
 #: The most characters of a name or reason from outside that a row holds.
@@ -22,6 +23,18 @@ LONGEST = 200
 def shown(text: str) -> str:
     """A name or text from outside on one safe line, cut to what a row holds."""
     return plain(text[:LONGEST])
+
+
+def count(value: Any) -> int | None:
+    """A number from outside that counts something; None for anything else."""
+    found = None if isinstance(value, float) else number(value)
+    return found if found is not None and 0 <= found < 2**32 else None
+
+
+def instant(value: Any) -> datetime | None:
+    """An instant from outside, None where it is none or lies where no process ran."""
+    found = stamp(value)
+    return found if found is not None and EARLIEST < found < LATEST else None
 
 
 def matches(patterns: Sequence[str], names: Sequence[str]) -> bool:
@@ -80,9 +93,8 @@ def missing(
             continue
         last = stamp(seen.get(pattern))
         said = f"no {thing} matches" if any(sign in pattern for sign in "*?[") else f"no such {thing}"
-        notes = {"state": said if last is None else f"{said} any more", "restarts": said}
-        if last is None:
-            notes["last_seen_at"] = said
+        said = said if last is None else f"{said} any more"
+        notes = {"state": said, "restarts": said} | ({"last_seen_at": said} if last is None else {})
         state: State = "unknown" if last is None else "gone"
         rows.append(row(pattern, state, system=system, last_seen_at=last, restarts=None, queues=queues, notes=notes))
     return rows, seen

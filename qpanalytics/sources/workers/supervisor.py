@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.sources.base import Snapshot, WorkerLook
 from qpanalytics.sources.http import Http, HttpError
-from qpanalytics.sources.queues.gate import number
-from qpanalytics.sources.workers.processes import State, matches, missing, row, shown
+from qpanalytics.sources.workers.processes import State, count, matches, missing, row, shown
 from qpanalytics.spell import quoted
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 ANSWER_S = 10.0
 #: 1 kB a process; 5,000 of them are more than a supervisord can hold.
 MOST_BYTES = 8_000_000
+MOST_PROGRAMS = 1_000
 QUESTION = xmlrpc.client.dumps((), "supervisor.getAllProcessInfo").encode()
 WHAT = "the list of programs"
 _SHUTTING_DOWN = 6
@@ -98,8 +98,9 @@ class Supervisor:
             kind = f", but {quoted(kind)}" if kind not in ("text/xml", "application/xml", "") else ""
             raise self._failure(f"what {self._http.where} sent is no reply of supervisord{kind}: {error}; check url") from None
         rows, next_cursor = looks(self._programs, processes, cursor, taken_at, queues=self._queues)
+        notes = [] if len(processes) <= MOST_PROGRAMS else [f"of {len(processes):,} programs, {MOST_PROGRAMS:,} at most are told"]
         offset_s = processes[0].now + 0.5 - taken_at.timestamp() if processes else None
-        return Snapshot(taken_at, workers=rows, next_cursor=next_cursor, offset_s=offset_s)
+        return Snapshot(taken_at, workers=rows, next_cursor=next_cursor, offset_s=offset_s, notes=tuple(notes))
 
     def close(self) -> None:
         self._http.close()
@@ -148,12 +149,13 @@ def _process(one: Any) -> Process:
     if not isinstance(one, dict):
         raise ValueError("a program is no structure")
     texts = [one.get(field) for field in ("group", "name", "statename")]
-    numbers = [number(one.get(field)) for field in ("pid", "start", "stop", "now", "exitstatus")]
+    numbers = [count(one.get(field)) for field in ("pid", "start", "stop", "now")]
     if not all(isinstance(text, str) and text for text in texts):
         raise ValueError("a program has no group, name or state")
-    if any(count is None or not -(2**31) <= count < 2**32 for count in numbers):
+    if None in numbers:
         raise ValueError(f"{quoted(str(texts[1]))} has no pid or no times")
-    return Process(*texts, *numbers, str(one.get("spawnerr") or ""))  # type: ignore[arg-type]
+    status = one.get("exitstatus")
+    return Process(*texts, *numbers, status if isinstance(status, int) else 0, str(one.get("spawnerr") or ""))  # type: ignore[arg-type, call-arg]
 
 
 def looks(
@@ -171,7 +173,7 @@ def looks(
     kept: dict[str, list[int]] = {}
     for process in processes:
         names = (process.name, process.worker)
-        if not matches(asked, names):
+        if len(found) == MOST_PROGRAMS or not matches(asked, names):
             continue
         restarts = restarted(before.get(process.worker), process)
         kept[process.worker] = [process.start, process.pid, restarts or 0]
@@ -188,12 +190,9 @@ def restarted(before: Any, process: Process) -> int | None:
         return None
     if not start or not process.start:  # never started until now
         return restarts
-    if pid and process.pid:
-        # supervisord moves `start` back where the clock was set back; the process is still the same.
-        changed = pid != process.pid or process.start > start
-    else:
-        changed = start != process.start
-    return restarts + changed
+    if pid and pid == process.pid:  # supervisord moves `start` back where the clock was set back
+        return restarts + (process.start > start)
+    return restarts + (start != process.start or bool(pid and process.pid))
 
 
 def looked(process: Process, taken_at: datetime, *, restarts: int | None, queues: Sequence[str] = ()) -> WorkerLook:

@@ -37,8 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from qpanalytics.errors import ConfigError, SourceError
 from qpanalytics.sources.base import Snapshot, WorkerLook
-from qpanalytics.sources.queues.gate import number, stamp
-from qpanalytics.sources.workers.processes import State, missing, row, shown
+from qpanalytics.sources.workers.processes import State, count, instant, missing, row, shown
 from qpanalytics.spell import duration, quoted
 
 if TYPE_CHECKING:
@@ -216,11 +215,11 @@ def looked(unit: Unit, taken_at: datetime, *, queues: Sequence[str] = (), stampe
     """One unit's row."""
     state, note = _state(unit)
     notes = {"state": note}
-    restarts = number(unit.get("NRestarts"))
+    restarts = count(unit.get("NRestarts"))
     if restarts is None:
         notes["restarts"] = "not told for this kind of unit, nor by systemd before 235"
     period_s = None
-    if state == "alive" or (number(unit.get("MainPID")) or 0) > 0:
+    if state == "alive" or (count(unit.get("MainPID")) or 0) > 0:
         last_seen_at: datetime | None = taken_at
         pinged_at = _instant(unit, "WatchdogTimestamp") if stamped else None
         if pinged_at is not None and (period_s := _span_s(unit.get("WatchdogUSec", ""))) is not None:
@@ -245,7 +244,7 @@ def looked(unit: Unit, taken_at: datetime, *, queues: Sequence[str] = (), stampe
 def _state(unit: Unit) -> tuple[State, str]:
     """Our state for systemd's, and what is to be said of it; nothing of a unit that simply runs."""
     active, sub, load = (shown(unit[name]) for name in ("ActiveState", "SubState", "LoadState"))
-    is_there = (number(unit.get("MainPID")) or 0) > 0
+    is_there = (count(unit.get("MainPID")) or 0) > 0
     said = f"{active} ({sub})"
     kind = unit["Id"].rpartition(".")[2]
     if kind not in ("service", "scope"):
@@ -272,7 +271,7 @@ def _state(unit: Unit) -> tuple[State, str]:
 
 def _end(unit: Unit) -> str:
     """How its process ended: "exited with 3", "killed by SIGKILL", with systemd's reason where it says more."""
-    code, status = number(unit.get("ExecMainCode")), number(unit.get("ExecMainStatus"))
+    code, status = count(unit.get("ExecMainCode")), count(unit.get("ExecMainStatus"))
     result = unit.get("Result", "")
     more = "" if result in _CAUSES else f" ({shown(result)})"
     if code == 1:
@@ -289,7 +288,7 @@ def _end(unit: Unit) -> str:
 def _instant(unit: Unit, name: str) -> datetime | None:
     """`@1795545890`, and None for an empty one."""
     value = unit.get(name, "")
-    return stamp(value[1:]) if value.startswith("@") else None
+    return instant(value[1:]) if value.startswith("@") else None
 
 
 def _span_s(text: str) -> float | None:
