@@ -1,0 +1,84 @@
+"""A real systemd for tests: a user's manager in namespaces of its own, and a `systemctl` that asks it.
+
+Units of a user show exactly as those of the machine do. Needs root, for the namespaces; skips where they cannot be had.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path("/lib/systemd/systemd")
+INIT = """
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t proc proc /proc || exit 9
+export XDG_RUNTIME_DIR={folder}/run XDG_CONFIG_HOME={folder} SYSTEMD_LOG_TARGET=null
+exec {program} --user --unit=basic.target
+"""
+CLIENT = """#!/bin/sh
+XDG_RUNTIME_DIR={folder}/run exec nsenter -t {pid} -m -p systemctl --user "$@"
+"""
+
+
+@dataclass
+class Manager:
+    """`folder` holds the `systemctl` that asks it."""
+
+    folder: Path
+
+    def ctl(self, *arguments: str) -> str:
+        return subprocess.run(
+            [self.folder / "systemctl", *arguments], capture_output=True, text=True, timeout=20, check=False
+        ).stdout
+
+    def until(self, unit: str, sub: str, patience_s: float = 15.0) -> None:
+        """Waits for a unit's SubState."""
+        until = time.monotonic() + patience_s
+        while (now := self.ctl("show", "-p", "SubState", "--value", unit).strip()) != sub:
+            assert time.monotonic() < until, f"{unit} is {now}, not {sub}"
+            time.sleep(0.05)
+
+
+@contextmanager
+def running(units: dict[str, str]) -> Iterator[Manager]:
+    """One that knows these units: file names and their text. Nothing of it is left behind."""
+    needed = ("unshare", "nsenter", "systemctl")
+    if os.geteuid() != 0 or not PROGRAM.exists() or not all(map(shutil.which, needed)):
+        pytest.skip("systemd in namespaces needs root, systemd and util-linux")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        (folder / "run").mkdir(mode=0o700)
+        (folder / "systemd/user").mkdir(parents=True)
+        for file, text in units.items():
+            (folder / "systemd/user" / file).write_text(text, encoding="utf-8")
+        process = subprocess.Popen(
+            ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", INIT.format(folder=folder, program=PROGRAM)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 10
+            while not (folder / "run/systemd/private").exists():
+                if process.poll() is not None or time.monotonic() > until:
+                    pytest.skip("systemd does not come up in namespaces here")
+                time.sleep(0.05)
+            child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
+            client = folder / "systemctl"
+            client.write_text(CLIENT.format(folder=folder, pid=child), encoding="utf-8")
+            client.chmod(0o755)
+            manager = Manager(folder)
+            while manager.ctl("show", "-p", "ActiveState", "--value", "basic.target").strip() != "active":
+                if time.monotonic() > until:
+                    pytest.skip("systemd does not come up in namespaces here")
+                time.sleep(0.05)
+            yield manager
+        finally:
+            process.kill()  # its first process goes with it, and with that one all of the namespace
+            process.wait()
