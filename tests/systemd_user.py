@@ -18,13 +18,14 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path("/lib/systemd/systemd")
+#: systemd will not be a user's manager as process 1, so that is `timeout`, which also bounds it all.
 INIT = """
 mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t proc proc /proc || exit 9
 export XDG_RUNTIME_DIR={folder}/run XDG_CONFIG_HOME={folder} SYSTEMD_LOG_TARGET=null
-exec {program} --user --unit=basic.target
+exec timeout 600 {program} --user --unit=basic.target
 """
 CLIENT = """#!/bin/sh
-XDG_RUNTIME_DIR={folder}/run exec nsenter -t {pid} -m -p systemctl --user "$@"
+XDG_RUNTIME_DIR={folder}/run exec nsenter -t {pid} -m -p {systemctl} --user "$@"
 """
 
 
@@ -71,7 +72,7 @@ def running(units: dict[str, str]) -> Iterator[Manager]:
                 time.sleep(0.05)
             child = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
             client = folder / "systemctl"
-            client.write_text(CLIENT.format(folder=folder, pid=child), encoding="utf-8")
+            client.write_text(CLIENT.format(folder=folder, pid=child, systemctl=shutil.which("systemctl")), encoding="utf-8")
             client.chmod(0o755)
             manager = Manager(folder)
             while manager.ctl("show", "-p", "ActiveState", "--value", "basic.target").strip() != "active":

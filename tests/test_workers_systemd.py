@@ -163,7 +163,7 @@ def test_a_watchdog_is_a_heartbeat_with_a_period() -> None:
 
 @pytest.mark.parametrize(
     ("told", "period_s"),
-    [("1min 30s", 90.0), ("500ms", 0.5), ("2h", 7200.0), ("1d 1s", 86401.0), ("infinity", None), ("0", None), ("", None), ("3x", None)],
+    [("1min 30s", 90), ("500ms", 0.5), ("2h", 7200), ("1d 1s", 86401), ("infinity", None), ("0", None), ("", None), ("3x", None)],
 )
 def test_spans_are_read_as_systemd_writes_them(told: str, period_s: float | None) -> None:
     assert unit(WatchdogUSec=told, WatchdogTimestamp=f"@{int(TAKEN.timestamp())}").expected_period_s == period_s
@@ -280,7 +280,7 @@ def test_an_older_systemctl_is_asked_without_epoch_seconds_and_what_is_unknown_i
 
     assert (rows["w.service"].state, rows["w.service"].last_seen_at) == ("alive", NOW)
     assert (rows["d.service"].state, rows["d.service"].last_seen_at) == ("gone", None)
-    assert "last_seen_at: this systemctl tells times as local text only (--timestamp=unix needs systemd 247)" in rows["d.service"].why
+    assert "last_seen_at: this systemctl tells times as local text only" in rows["d.service"].why
     assert asked.read_text().count("show") == 3  # what it cannot do is not tried again
 
 
@@ -308,7 +308,7 @@ def test_a_child_that_keeps_the_output_open_cannot_hold_us(systemctl: Callable[[
 @pytest.mark.parametrize(
     ("script", "said", "permanent"),
     [
-        ("echo 'Failed to connect to bus: No such file\x1b[31m.' >&2; exit 1", 'ended with 1: "Failed to connect to bus: No', False),
+        ("echo 'Failed to connect to bus: No\x1b[31m.' >&2; exit 1", 'ended with 1: "Failed to connect to bus: No\\x1b', False),
         ("exit 7", 'ended with 7: "nothing on stderr"', False),
         ("kill -9 $$", "ended with -9", False),
         ("echo \"System has not been booted with systemd as init system (PID 1). Can't operate.\" >&2; exit 1",
