@@ -11,15 +11,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+CONTROL_GROUPS = [Path("/sys/fs/cgroup") / name for name in ("", "unified", "systemd")]
 PROGRAM = Path("/lib/systemd/systemd")
 #: systemd will not be a user's manager as process 1, so that is `timeout`, which also bounds it all.
 INIT = """
+for group in {groups}; do echo $$ > $group/cgroup.procs || exit 9; done
 mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && mount -t proc proc /proc || exit 9
 export XDG_RUNTIME_DIR={folder}/run XDG_CONFIG_HOME={folder} SYSTEMD_LOG_TARGET=null
 exec timeout 600 {program} --user --unit=basic.target
@@ -60,8 +62,18 @@ def running(units: dict[str, str]) -> Iterator[Manager]:
         (folder / "systemd/user").mkdir(parents=True)
         for file, text in units.items():
             (folder / "systemd/user" / file).write_text(text, encoding="utf-8")
+        # A group of its own, so that it touches no other's and all that it makes can be taken away again.
+        groups = [root / folder.name for root in CONTROL_GROUPS if (root / "cgroup.procs").exists()]
+        try:
+            for group in groups:
+                group.mkdir()
+        except OSError:
+            for group in groups:
+                _removed(group)
+            pytest.skip("control groups cannot be made here")
+        script = INIT.format(folder=folder, program=PROGRAM, groups=" ".join(map(str, groups)))
         process = subprocess.Popen(
-            ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", INIT.format(folder=folder, program=PROGRAM)],
+            ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", script],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -83,3 +95,15 @@ def running(units: dict[str, str]) -> Iterator[Manager]:
         finally:
             process.kill()  # its first process goes with it, and with that one all of the namespace
             process.wait()
+            for group in groups:
+                _removed(group)
+
+
+def _removed(group: Path) -> None:
+    """A control group and those in it; one whose processes have not quite ended takes a moment."""
+    until = time.monotonic() + 5
+    while group.exists() and time.monotonic() < until:
+        for folder, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):
+                os.rmdir(folder)
+        time.sleep(0.02)
