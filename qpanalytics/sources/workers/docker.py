@@ -1,4 +1,4 @@
-"""Containers of one Docker Engine (or Podman's service), by its HTTP API over a Unix socket or TCP; GET requests only.
+"""Containers of one Docker Engine, by its HTTP API over a Unix socket or TCP; GET requests only.
 
 Whoever may open /var/run/docker.sock is root on that machine, whatever is asked: prefer a proxy before it that lets only
 `GET /containers/` through, and set `url` to it. A look is one request for the list and one for each container that was

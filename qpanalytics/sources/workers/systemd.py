@@ -163,7 +163,7 @@ def from_settings(table: SourceTable, password: str, clock: Callable[[], datetim
     if len(table.units) > MOST_UNITS:
         raise ConfigError(f"{where}: {len(table.units)} units are too many; {MOST_UNITS} are the most")
     for unit in table.units:
-        if not re.fullmatch(r"[A-Za-z0-9:_.@*?\[\]\\][A-Za-z0-9:_.@*?\[\]\\!^-]*", unit) or unit.isdigit():
+        if not re.fullmatch(r"[A-Za-z0-9:_.@*?\[\]\\][A-Za-z0-9:_.@*?\[\]\\!-]*", unit) or unit.isdigit():
             raise ConfigError(f'{where}: {quoted(unit)} is no name of a unit; try "worker.service", or ask systemd-escape')
         if re.search(r"@(\.|$)", unit):
             raise ConfigError(f'{where}: {quoted(unit)} is a template; name its instances, or all as "worker@*.service"')
