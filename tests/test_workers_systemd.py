@@ -197,6 +197,10 @@ def test_every_figure_that_is_not_known_has_its_reason() -> None:
          "gone", "state: activating (auto-restart-queued): crash loop, no process ran yet, waits to be started again"),
         ({"LoadState": "masked", "ActiveState": "inactive", "SubState": "dead", "MainPID": "0"},
          "gone", "state: inactive (dead), masked: no process ran yet"),
+        ({"ActiveState": "deactivating", "SubState": "stop-watchdog"},
+         "stale", "state: deactivating (stop-watchdog): its watchdog had no ping in time, and it is being killed"),
+        ({"Type": "oneshot", "ActiveState": "inactive", "SubState": "dead", "MainPID": "0", "ExecMainCode": "1",
+          "ExecMainStatus": "0"}, "gone", "state: inactive (dead): exited with 0, as a oneshot is between its runs"),
         ({"LoadState": "not-found"}, "alive", "state: active (running), its unit file is missing"),
         ({"ActiveState": "maintenance", "SubState": "x\u202e"}, "unknown", "state: maintenance (x\\u202e)"),
     ],
@@ -220,6 +224,12 @@ def test_a_unit_by_two_names_is_one_row_and_an_alias_finds_it() -> None:
 
     assert [row.worker for row in rows] == ["crash.service"]
     assert seen == {}
+
+
+def test_a_name_that_is_written_twice_is_told_once() -> None:
+    rows, _ = looks(["absent", "absent.service", "no@*", "no@*"], parsed(RECORDED), {}, TAKEN)
+
+    assert [row.worker for row in rows][-2:] == ["absent.service", "no@*"]
 
 
 def test_a_unit_that_was_seen_and_is_no_longer_there_is_gone() -> None:

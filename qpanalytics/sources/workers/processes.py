@@ -85,7 +85,7 @@ def missing(
     before = cursor.get("seen")
     seen = {name: str(at) for name, at in before.items() if name in patterns} if isinstance(before, Mapping) else {}
     rows = []
-    for pattern in patterns:
+    for pattern in dict.fromkeys(patterns):
         fitting = [look for names, look in found if matches((pattern,), names)]
         if any(look.state in ("alive", "stale") for look in fitting):
             seen[pattern] = iso(taken_at)

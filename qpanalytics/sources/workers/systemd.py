@@ -8,7 +8,7 @@ the unit simply runs):
 | active, reloading | alive | `active (exited)` has no process left: gone |
 | activating | unknown | being started; a `Type=oneshot` that runs is alive: it is in this state all its life |
 | activating (auto-restart) | gone | it crashed and waits to be started again: a crash loop if it goes on |
-| deactivating | alive | being stopped, while its process is there; then gone |
+| deactivating | alive | being stopped, while its process is there; then gone. Stopped for its watchdog: stale |
 | inactive, failed | gone | with its exit status or signal |
 | LoadState not-found | unknown | no such unit; gone if an earlier look saw it running |
 | a timer, socket, slice, ... | unknown | it has no process of its own |
@@ -262,10 +262,13 @@ def _state(unit: Unit) -> tuple[State, str]:
         if is_there and unit.get("Type") == "oneshot":
             return "alive", ""
         return "unknown", f"{said}: being started"
+    if sub == "stop-watchdog" and is_there:
+        return "stale", f"{said}: its watchdog had no ping in time, and it is being killed"
     if active == "deactivating":
         return ("alive", f"{said}: being stopped") if is_there else ("gone", f"{said}: {_end(unit)}")
     if active in ("inactive", "failed"):
-        return "gone", f"{said}: {_end(unit)}"
+        between = unit.get("Type") == "oneshot" and active == "inactive" and bool(count(unit.get("ExecMainCode")))
+        return "gone", f"{said}: {_end(unit)}{', as a oneshot is between its runs' if between else ''}"
     return "unknown", said
 
 
