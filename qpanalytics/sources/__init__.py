@@ -21,7 +21,11 @@ KINDS = {
     "healthchecks": "qpanalytics.sources.healthchecks",
 }
 #: The same of systems that show queues or workers: `from_settings(table, password, clock)`.
-SNAPSHOTS: dict[str, str] = {}
+SNAPSHOTS: dict[str, str] = {
+    "systemd": "qpanalytics.sources.workers.systemd",
+    "supervisor": "qpanalytics.sources.workers.supervisor",
+    "docker": "qpanalytics.sources.workers.docker",
+}
 
 
 def open_configured(

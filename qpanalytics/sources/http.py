@@ -1,4 +1,5 @@
-"""Reading JSON of a web API: bounded in time and size, faithful to one server, and silent about keys and addresses.
+"""Reading a web API, mostly JSON, by TCP or a Unix socket: bounded in time and size, faithful to one server, and silent
+about keys and addresses.
 
 Every failure is a SourceError of one line: who, what, where, and what to do. A uuid of a check lets anybody ping it, so
 no message, log line or traceback holds one, nor the key.
@@ -11,11 +12,13 @@ import re
 import socket
 import ssl
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import httpcore
 import httpx
@@ -75,9 +78,10 @@ class _Unusable(Exception):
 
 
 class Http:
-    """GET requests to one server, for several threads at once.
+    """Requests that only read from one server, for several threads at once.
 
-    `headers` go with each request and hold the key, so their values are never shown. Time-outs are seconds: to
+    `headers` go with each request and hold the key, so their values are never shown; nor is the password of `login`,
+    which is a user and a password. `url` may be `unix:///path` of a socket. Time-outs are seconds: to
     connect, to wait for more bytes, and for the whole exchange. ConfigError for an address or a key that cannot be one.
     """
 
@@ -88,6 +92,7 @@ class Http:
         source: str,
         clock: Callable[[], datetime],
         headers: Mapping[str, str] | None = None,
+        login: tuple[str, str] | None = None,
         connect_s: float = CONNECT_S,
         read_s: float = READ_S,
         total_s: float = TOTAL_S,
@@ -95,14 +100,18 @@ class Http:
     ) -> None:
         headers = dict(headers or {})
         self._source = quoted(source)[1:-1]
-        self._base = _base(url, self._source)
+        socket_path = unquote(url.strip().removeprefix("unix://")) if url.strip().startswith("unix:///") else None
+        self._base = _base("http://localhost" if socket_path else url, self._source)
+        self._socket = f"unix://{quoted(socket_path, 200)[1:-1]}" if socket_path else ""
+        self._keyed, self._login = bool(headers), login is not None
         if not all(re.fullmatch(r"[!-~]+", value) for value in headers.values()):
             raise ConfigError(f"{self._source}: the API key is empty or holds characters that no key has; set it again.")
         self._clock = clock
-        self._secrets = tuple(headers.values())
+        self._secrets = (*headers.values(), *_shown_as(login))
         self._connect_s, self._read_s, self._total_s, self._most_bytes = connect_s, read_s, total_s, most_bytes
         self._client = httpx.Client(
-            transport=Transport(),
+            transport=Transport(socket_path),
+            auth=login,
             headers={"User-Agent": "qpanalytics", "Accept-Encoding": "gzip", **headers},
             timeout=httpx.Timeout(read_s, connect=connect_s),
             trust_env=False,
@@ -114,7 +123,7 @@ class Http:
     @property
     def where(self) -> str:
         """The server's address, for people."""
-        return masked(str(self._base), self._secrets)
+        return masked(self._socket or str(self._base), self._secrets)
 
     def close(self) -> None:
         self._client.close()
@@ -140,16 +149,30 @@ class Http:
         reply = self._get(path, what, None, most=most, cut=True)
         return reply.content, reply.response.headers.get("content-type", "").split(";")[0].strip().lower()
 
+    def post(self, path: str, content: bytes, kind: str, *, what: str) -> tuple[bytes, str]:
+        """The whole reply to `content`, a question that changes nothing, and its media type. SourceError, HttpError."""
+        reply = self._get(path, what, None, most=self._most_bytes, question=(content, kind))
+        return reply.content, reply.response.headers.get("content-type", "").split(";")[0].strip().lower()
+
     # Asking -----------------------------------------------------------------------------------------------------------
 
-    def _get(self, path: str, what: str, params: Mapping[str, str | int] | None, *, most: int, cut: bool = False) -> _Reply:
+    def _get(
+        self,
+        path: str,
+        what: str,
+        params: Mapping[str, str | int] | None,
+        *,
+        most: int,
+        cut: bool = False,
+        question: tuple[bytes, str] | None = None,
+    ) -> _Reply:
         base = self._base
         url = base.copy_with(raw_path=base.raw_path + path.encode())
         if params:
             url = url.copy_merge_params(params)
         with exchange(self._total_s, self._secrets):
             try:
-                return self._followed(url, path, what, most, cut)
+                return self._followed(url, path, what, most, cut, question)
             except _FAILURES as error:
                 said = self._reason(error, what)
                 permanent = _is_certificate(error)
@@ -158,10 +181,13 @@ class Http:
         # Raised out here, so that no exception that knows the address hangs on to ours.
         raise self._failure(said, permanent=permanent)
 
-    def _followed(self, url: httpx.URL, path: str, what: str, most: int, cut: bool) -> _Reply:
+    def _followed(
+        self, url: httpx.URL, path: str, what: str, most: int, cut: bool, question: tuple[bytes, str] | None
+    ) -> _Reply:
         asked_at, started = self._clock(), monotonic()
+        method, content, headers = ("POST", question[0], {"Content-Type": question[1]}) if question else ("GET", None, None)
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._client.send(self._client.build_request("GET", url), stream=True)
+            response = self._client.send(self._client.build_request(method, url, content=content, headers=headers), stream=True)
             try:
                 if response.has_redirect_location:
                     url = self._redirected(response, url, path, what)
@@ -196,7 +222,11 @@ class Http:
         reason = self._said(response)
         retry_after_s = _wait_s(response, self._clock()) if status in (429, 503) else None
         later = "" if retry_after_s is None else f" It wants to be left alone for {duration(retry_after_s)}."
-        if status == 401:
+        if status in (401, 403) and self._login:
+            text = f"{self.where} refused the user or its password ({status}{reason}). Set user and password of this source."
+        elif status in (401, 403) and not self._keyed:
+            text = f"{self.where} does not let us see {what} ({status}{reason}). Allow it there, or set user and password."
+        elif status == 401:
             text = f"the API key was refused ({status}{reason}) by {self.where}. Set an api_key that is valid there."
         elif status == 403:
             text = f"{self.where} does not let this key see {what} ({status}{reason}). Use a key of the right project."
@@ -217,7 +247,7 @@ class Http:
             return ""
         try:
             body = json.loads(_content(response, 4_000, True, "").decode("utf-8"))
-            error = body.get("error") if isinstance(body, dict) else None
+            error = body.get("error") or body.get("message") if isinstance(body, dict) else None
         except (*_FAILURES, _Unusable, ValueError, RecursionError):
             return ""
         return f", {quoted(masked(error, self._secrets), 80)}" if isinstance(error, str) and error else ""
@@ -283,6 +313,13 @@ def _base(url: str, source: str) -> httpx.URL:
         # What was written may hold a password, so it is not shown.
         raise ConfigError(f'{source}: url is not an address without user name and query; try "https://healthchecks.io".')
     return base.copy_with(raw_path=base.raw_path.rstrip(b"/") + b"/")
+
+
+def _shown_as(login: tuple[str, str] | None) -> tuple[str, ...]:
+    """The forms in which a login could show up in a message or a log line."""
+    if login is None or not login[1]:
+        return ()
+    return login[1], b64encode(f"{login[0]}:{login[1]}".encode()).decode()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

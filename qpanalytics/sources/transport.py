@@ -108,6 +108,11 @@ class _Backend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         return _Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
 
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Any = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(super().connect_unix_socket(path, _left(timeout), socket_options))
+
 
 class _Body(httpx.SyncByteStream):
     def __init__(self, parts: Any, done: Callable[[], None]) -> None:
@@ -127,14 +132,16 @@ class _Body(httpx.SyncByteStream):
 
 
 class Transport(httpx.BaseTransport):
-    """GET requests of several threads, over connections that keep the deadline. What fails is an exception of httpcore.
+    """Requests that only read, of several threads, over connections that keep the deadline. With `uds` they go to the
+    socket at that path, whatever their address. What fails is an exception of httpcore.
 
     A pool that threads share closes, now and then, a connection on which another thread has just begun to ask (it takes
     the first bytes of the reply for the server hanging up): 1 of 500 requests of 16 threads. So each exchange has a pool
     for itself while it lasts, and leaves it, with its open connection, to the next.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, uds: str | None = None) -> None:
+        self._uds = uds
         # The machine's authorities beside certifi's: companies add their own there, and SSL_CERT_FILE names more.
         self._context = ssl.create_default_context()
         self._context.load_verify_locations(cadata=_certifi())
@@ -170,7 +177,7 @@ class Transport(httpx.BaseTransport):
 
     def _pool(self) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(
-            ssl_context=self._context, max_connections=2, keepalive_expiry=15.0, network_backend=_Backend()
+            ssl_context=self._context, max_connections=2, keepalive_expiry=15.0, uds=self._uds, network_backend=_Backend()
         )
 
     def close(self) -> None:
