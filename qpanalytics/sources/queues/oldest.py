@@ -1,7 +1,7 @@
-"""How long the next job of a list has waited, where the list holds whole payloads: read little, and trust no payload.
+"""How long the oldest job of a list has waited: read little, and trust no payload.
 
-`Ends` remembers from look to look which queues had a huge job at their end, so that it is not moved every time; `written`
-finds the time stamp that a payload carries, in megabytes without parsing them. Celery, Sidekiq and plain lists need both.
+Where a list holds whole payloads, `Ends` remembers from look to look which queues had a huge job at their end, so that it
+is not moved every time, and `written` finds the time stamp in megabytes without parsing them. `waited` tells the outcome.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from qpanalytics.sources.queues.gate import stamp
+from qpanalytics.sources.queues.gate import age, stamp
 
 #: The most that is read for one queue's age at each look, bytes. A job of 50 MB blocks its server for 0.1 s.
 MOST_BYTES = 256_000
@@ -73,17 +73,43 @@ class Ends:
         return {self.name: self._next} if self._next else {}
 
 
+class Waited(NamedTuple):
+    """The figures of a QueueLook about its oldest job, the reasons for those that are None, and what is to be added."""
+
+    at: datetime | None
+    age_s: float | None
+    how: Literal["exact", "lower_bound"] | None
+    unknown: dict[str, str]
+    remark: str = ""
+
+
+def waited(since: datetime | None, clock: datetime, why: str = "", *, exact: bool = True) -> Waited:
+    """How long a job has waited since then by the server's `clock`; where `since` is None, `why` is the reason."""
+    seconds, remark = age(since, clock)
+    if since is None:
+        return Waited(None, None, None, dict.fromkeys(("oldest_at", "oldest_age_s", "oldest_is"), why))
+    return Waited(since, seconds, "exact" if exact else "lower_bound", {}, f"oldest_age_s: {remark}" if remark else "")
+
+
 def written(payload: bytes, names: Sequence[str]) -> tuple[datetime | None, str]:
     """The time stamp in a JSON object: the first of `names` that its outermost level has, and that name; else None and "".
 
-    Of a payload above `MOST_BYTES` only both ends are looked at, so a stamp between two huge members is not found. Text
-    in arguments that looks like a stamp is none.
+    Text in arguments that looks like a stamp is none.
     """
-    fields = _object(payload) if len(payload) <= MOST_BYTES else _ends(payload, names)
+    fields = members(payload, names)
     for name in names:
         if (found := stamp(fields.get(name))) is not None:
             return found, name
     return None, ""
+
+
+def members(payload: bytes, names: Sequence[str]) -> dict[str, Any]:
+    """The outermost members of a JSON object; an empty dict where there is none.
+
+    Of a payload above `MOST_BYTES` only both ends are looked at: the leading members up to the first list, object or
+    long text, and those from one of `names` near the end on.
+    """
+    return _object(payload) if len(payload) <= MOST_BYTES else _ends(payload, names)
 
 
 def _object(payload: bytes) -> dict[str, Any]:
@@ -99,7 +125,7 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def _ends(payload: bytes, names: Sequence[str]) -> dict[str, Any]:
-    """Members of a large object: the leading ones up to the first list or object, and those after any of `names` near its end.
+    """Members of a large object.
 
     From a member of the outermost level to the end the text is an object that lacks its opening brace; from anywhere
     else it is not, so what parses is right.
