@@ -21,7 +21,11 @@ KINDS = {
     "healthchecks": "qpanalytics.sources.healthchecks",
 }
 #: The same of systems that show queues or workers: `from_settings(table, password, clock)`.
-SNAPSHOTS: dict[str, str] = {}
+SNAPSHOTS: dict[str, str] = {
+    "redis-list": "qpanalytics.sources.queues.redis_list",
+    "rq": "qpanalytics.sources.queues.rq",
+    "sidekiq": "qpanalytics.sources.queues.sidekiq",
+}
 
 
 def open_configured(
