@@ -47,8 +47,9 @@ class Ends:
         self._next: dict[str, list[int]] = {}
         kept = cursor.get(name)
         for key, value in (kept if isinstance(kept, Mapping) else {}).items():
-            if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(part, int) for part in value):
-                self._before[key] = (value[0], value[1])
+            match value:
+                case [int() as size, int() as looks]:
+                    self._before[key] = (size, looks)
 
     def wanted(self, key: str) -> bool:
         """Whether it is read at this look. Where it is not, that is remembered."""

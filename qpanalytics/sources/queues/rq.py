@@ -25,6 +25,9 @@ IDLE_LIMIT_S, BUSY_LIMIT_S = 480.0, 90.0
 
 WITH_DELAYED = "RQ keeps retries among the delayed jobs, or puts them back into the queue at once"
 NO_DEAD = "RQ has no dead set; jobs that failed for good are in failed"
+MANY = f"only {MOST_RUNNING} running jobs are looked at, and there are more"
+#: The field of an execution's record that tells when it began. Records expire; the set of a worker's executions may lag.
+CREATED = "created_at"
 PER_WORKER = "RQ counts for each worker only, and forgets it with the worker"
 
 
@@ -54,10 +57,6 @@ class Worker(NamedTuple):
     present: bool
     #: Where the time is that each of its running jobs began: key and field.
     running: Sequence[tuple[bytes, str]]
-
-    @property
-    def busy(self) -> int:
-        return len(self.running) or int(self.state == b"busy")
 
 
 class Rq:
@@ -109,7 +108,7 @@ class Rq:
         per = len(ask) // len(names) if names else 0
         for name in hands:
             record = key + b"worker:" + name
-            ask.append(("HMGET", record, "state", "last_heartbeat", "queues", "death", "current_job", "birth"))
+            ask.append(("HMGET", record, "state", "last_heartbeat", "queues", "death", "current_job"))
             ask.append(("SMEMBERS", record + b":executions"))
         replies = self._gate.trip(ask)
         insides = []
@@ -150,12 +149,12 @@ def to_since(reply: Sequence[bytes | None]) -> tuple[datetime | None, str]:
 
 
 def to_record(name: bytes, record: Sequence[bytes | None], executions: Sequence[bytes], prefix: bytes) -> Worker:
-    """A worker from HMGET of state, last_heartbeat, queues, death, current_job and birth, and its set of executions.
+    """A worker from HMGET of state, last_heartbeat, queues, death and current_job, and its set of executions.
 
     RQ up to 2 names the current job in the record; from 3 on each execution has a record of its own.
     """
-    state, beat, queues, death, job, _ = record
-    running = [(prefix + b"execution:" + execution, "created_at") for execution in sorted(executions)]
+    state, beat, queues, death, job = record
+    running = [(prefix + b"execution:" + execution, CREATED) for execution in sorted(executions)]
     if not running and job:
         running = [(prefix + b"job:" + job, "started_at")]
     listed = None if queues is None else tuple(text(queues).split(","))
@@ -169,14 +168,13 @@ def to_queue(
 
     A job put `at_front` stands before older ones, so where the front is not the oldest end, its age is a lower bound.
     """
-    ids = [*inside.between[:1], *inside.ends]
-    told = [stamps.get(job, (None, "the record of its next job is gone")) for job in ids]
-    since = min((at for at, _ in told if at is not None), default=None)
-    front = told[len(told) - len(inside.ends)][0] if inside.ends else since
-    why = next((why for _, why in told if why), "its jobs were taken while it was looked at") if inside.depth or told else ""
-    back = told[-1][0] if told else None
-    exact = front is not None and (back is None or front <= back)
-    oldest = waited(since, now, why or "the queue is empty", exact=exact)
+    gone = (None, "the record of its next job is gone")
+    ends = [stamps.get(job, gone) for job in inside.ends]
+    told = [stamps.get(job, gone) for job in inside.between[:1]] + ends
+    since, remark = min((one for one in told if one[0] is not None), default=(None, ""))
+    why = told[0][1] if told else "its jobs were taken while it was looked at" if inside.depth else "the queue is empty"
+    exact = not ends or (ends[0][0] is not None and (ends[-1][0] is None or ends[0][0] <= ends[-1][0]))
+    oldest = waited(since, now, why, exact=exact)
     unknown = oldest.unknown | {"retrying": WITH_DELAYED, "dead": NO_DEAD}
     unknown |= dict.fromkeys(("processed_total", "failed_total"), PER_WORKER)
     between = len(inside.between)
@@ -184,7 +182,7 @@ def to_queue(
         text(inside.name), inside.depth + between, oldest.at, oldest.age_s, oldest.how, active=inside.active,
         orphaned=inside.orphaned, delayed=inside.delayed, overdue=inside.overdue, failed=inside.failed, paused=suspended,
         why=reasons(
-            unknown, oldest.remark, next((why for at, why in told if at is not None and at == since), ""),
+            unknown, oldest.remark, remark,
             f"depth: {between} of them taken by a worker and not begun" if between else "",
             "" if known or inside.depth else "depth: RQ has never seen a queue of this name",
         ),
@@ -198,25 +196,24 @@ def to_worker(worker: Worker, began: Mapping[bytes, datetime | None], now: datet
         why = "it said that it ended" if worker.died else "its heartbeat has run out: only its name is left"
         figures = ("busy", "last_seen_at", "expected_period_s", "oldest_running_s", "queues")
         return WorkerLook(text(worker.name), "gone", why=reasons(dict.fromkeys(figures, why) | unknown))
-    period, limit = (BUSY_PERIOD_S, BUSY_LIMIT_S) if worker.busy else (IDLE_PERIOD_S, IDLE_LIMIT_S)
+    ended = {key for key, field in worker.running if field == CREATED and key in began and began[key] is None}
+    running = [key for key, _ in worker.running if key not in ended]
+    busy = len(running) or int(worker.state == b"busy")
+    period, limit = (BUSY_PERIOD_S, BUSY_LIMIT_S) if busy else (IDLE_PERIOD_S, IDLE_LIMIT_S)
     silent, remark = age(worker.beat, now)
     state: Literal["alive", "stale", "unknown"] = "unknown"
     if silent is None:
         unknown["last_seen_at"] = "its heartbeat has no time stamp, so its state is unknown"
     else:
         state = "alive" if silent < limit else "stale"
-    since = [at for key, _ in worker.running if (at := began.get(key)) is not None]
+    since = [at for key in running if (at := began.get(key)) is not None]
     if not since:
-        seen = any(key in began for key, _ in worker.running)
-        unknown["oldest_running_s"] = (
-            "it runs no job" if not worker.busy
-            else f"only {MOST_RUNNING} running jobs are looked at, and there are more" if worker.running and not seen
-            else "it does not say since when"
-        )  # fmt: skip
+        passed = busy and running and not any(key in began for key in running)
+        unknown["oldest_running_s"] = MANY if passed else "it does not say since when" if busy else "it runs no job"
     if worker.queues is None:
         unknown["queues"] = "it does not say"
     return WorkerLook(
-        text(worker.name), state, worker.busy, worker.beat, period, age(min(since), now)[0] if since else None, worker.queues,
+        text(worker.name), state, busy, worker.beat, period, age(min(since), now)[0] if since else None, worker.queues,
         why=reasons(
             unknown, f"last_seen_at: {remark}" if remark else "",
             "suspended: it takes no jobs" if worker.state == b"suspended" else "",

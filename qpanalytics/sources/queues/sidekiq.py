@@ -8,6 +8,7 @@ hold both.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -27,6 +28,7 @@ STAMPS = ("enqueued_at", "created_at")
 TOGETHER = "Sidekiq keeps it for all queues together, see queue *"
 APART = "told for each queue"
 KEPT_AS_RETRY = "Sidekiq keeps failed jobs as retrying or dead"
+SLOW = "last_seen_at: its clock is slow, but its heartbeats go on"
 EMPTY, TAKEN = "the queue is empty", "its jobs were taken while it was looked at"
 LOST = "Sidekiq does not list the jobs of a killed process"
 
@@ -97,8 +99,10 @@ class Sidekiq:
         here = bool(known or names or any(counts))
         total = sum(process.busy or 0 for process in processes if process.present) if partly else None
         rows.append(to_totals([*counts, overdue], here=here, active=total))
+        silent = cursor.get("silent")
+        workers, silences = to_workers(processes, now, silent if isinstance(silent, Mapping) else {})
         return Snapshot(
-            taken_at, rows, [to_worker(process, now) for process in processes], {**ends.cursor(), **loads.cursor()},
+            taken_at, rows, workers, {**ends.cursor(), **loads.cursor(), **silences},
             (now - taken_at).total_seconds(),
             () if here else (f"nothing of Sidekiq is in database {self._gate.database}: are url and prefix right?",),
         )  # fmt: skip
@@ -208,6 +212,28 @@ def to_totals(counts: Sequence[Any], *, here: bool, active: int | None) -> Queue
         "*", active=active, delayed=delayed, overdue=overdue, retrying=retrying, dead=dead, processed_total=processed,
         failed_total=failed, why=reasons(apart),
     )  # fmt: skip
+
+
+def to_workers(
+    processes: Sequence[Process], now: datetime, silent: Mapping[str, Any]
+) -> tuple[list[WorkerLook], dict[str, dict[str, list[float]]]]:
+    """All processes, and what the next look wants to know of those that seem silent: heartbeat and silence, seconds.
+
+    A machine whose clock is slow writes old heartbeats. Where one is newer than at the last look, and the silence has
+    not grown by more than a living process may be silent, it is the clock.
+    """
+    rows, silences = [], {}
+    for process in processes:
+        row = to_worker(process, now)
+        if row.state == "stale" and process.beat is not None:
+            beat, seconds = process.beat.timestamp(), (now - process.beat).total_seconds()
+            match silent.get(text(process.name)):
+                case [int() | float() as last, int() | float() as grown] if beat > last:
+                    if seconds - grown < MISSED * process.period_s:
+                        row = replace(row, state="alive", why=f"{row.why}; {SLOW}")
+            silences[text(process.name)] = [beat, seconds]
+        rows.append(row)
+    return rows, {"silent": silences} if silences else {}
 
 
 def to_worker(process: Process, now: datetime) -> WorkerLook:
