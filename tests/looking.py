@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,12 +68,20 @@ def until(true: Callable[[], Any], what: str, *, seconds: float = 30.0) -> None:
 
 
 def kill(process: Any) -> None:
-    """Ends a process of a test, also a frozen one, and whatever it started, when it leads a group of its own."""
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        process.kill()
+    """Ends a process of a test, also a frozen one, and all that it started, also what left its group."""
+    for pid in (process.pid, *started(process.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
     process.wait()
+
+
+def started(pid: int) -> list[int]:
+    """The processes that one started, and those that they started."""
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [one for child in children for one in (child, *started(child))]
 
 
 def near(age: float | None, seconds: float) -> bool:

@@ -23,9 +23,8 @@ EVERY = 10
 #: How far from either end of a large payload its time stamp is looked for, bytes, and how often.
 REACH, TRIES = 64_000, 20
 
-_FIELD = re.compile(
-    rb'\s*"((?:[^"\\]|\\.)*+)"\s*:\s*("(?:[^"\\]|\\.)*+"|-?[0-9][0-9.eE+-]*|true|false|null)\s*,', re.DOTALL
-)  # a member of an object that is no object or list itself
+_NAME = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*+")\s*:\s*', re.DOTALL)
+_DECODE = json.JSONDecoder().raw_decode
 
 
 class Ends:
@@ -107,8 +106,8 @@ def written(payload: bytes, names: Sequence[str]) -> tuple[datetime | None, str]
 def members(payload: bytes, names: Sequence[str]) -> dict[str, Any]:
     """The outermost members of a JSON object; an empty dict where there is none.
 
-    Of a payload above `MOST_BYTES` only both ends are looked at: the leading members up to the first list, object or
-    long text, and those from one of `names` near the end on.
+    Of a payload above `MOST_BYTES` only both ends are looked at: the leading members up to the first large one, and
+    those from one of `names` near the end on.
     """
     return _object(payload) if len(payload) <= MOST_BYTES else _ends(payload, names)
 
@@ -135,10 +134,14 @@ def _ends(payload: bytes, names: Sequence[str]) -> dict[str, Any]:
     start = re.match(rb"\s*\{", payload)
     if start is None:
         return found
-    head, place = payload[:REACH], start.end()
-    while member := _FIELD.match(head, place):
-        found |= _object(b'{"' + member[1] + b'":' + member[2] + b"}")
-        place = member.end()
+    head, place = payload[:REACH].decode("utf-8", "replace"), start.end()
+    while member := _NAME.match(head, place):
+        try:
+            name, (value, place) = json.loads(member[1]), _DECODE(head, member.end())
+        except (ValueError, RecursionError):
+            break
+        if place < len(head):  # or it may be the beginning of a longer number
+            found[name] = value
     tail = payload[-REACH:]
     for name in names:
         key, place = b'"' + name.encode() + b'"', len(tail)
