@@ -320,6 +320,16 @@ def test_a_process_is_stale_after_three_heartbeats_of_its_version(server: Server
     assert row.state == state and (silent > 0 or "in the future: clocks differ" in row.why)
 
 
+def test_sidekiq_8_1_names_its_queues_as_weights_of_capsules(server: Server):
+    process(server, "a:1:x", silent=2)
+    capsules = {"default": {"mode": "weighted", "weights": {"mail": 2, "low": 1}}, "one": {"weights": {"single": 0, "low": 1}}}
+    server.admin.hset("a:1:x", "info", json.dumps({"version": "8.1.7", "capsules": capsules}))
+
+    row = worker(look(server, "sidekiq"), "a:1")
+
+    assert (row.queues, row.expected_period_s) == (("mail", "low", "single"), 10.0)
+
+
 def test_a_slow_clock_is_no_frozen_process_once_its_heartbeats_go_on(server: Server):
     process(server, "slow:1:x", silent=100)
     process(server, "frozen:2:x", silent=100)

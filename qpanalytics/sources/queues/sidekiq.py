@@ -48,8 +48,11 @@ class Process(NamedTuple):
 
     @property
     def queues(self) -> tuple[str, ...] | None:
-        """The queues that it takes jobs from; None where it does not say."""
+        """The queues that it takes jobs from; None where it does not say. Sidekiq 8.1 names them as weights of its capsules."""
         told = self.info.get("queues")
+        if isinstance(capsules := self.info.get("capsules"), dict) and not isinstance(told, list):
+            weights = [capsule.get("weights") for capsule in capsules.values() if isinstance(capsule, dict)]
+            told = [queue for names in weights if isinstance(names, dict) for queue in names]
         return tuple(dict.fromkeys(str(queue) for queue in told)) if isinstance(told, list) else None
 
     @property
