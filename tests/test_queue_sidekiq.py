@@ -287,25 +287,32 @@ def test_running_jobs_count_for_the_queue_they_came_from_and_not_for_each_that_i
 def test_more_than_a_hundred_running_jobs_are_counted_but_not_looked_at(server: Server):
     server.admin.sadd("queues", "mail", "video")
     process(server, "a:1:x", queues=("video",), jobs=("video",) * 60)
-    process(server, "b:2:y", queues=("mail",), jobs=("mail",) * 60)
+    process(server, "b:2:y", queues=("mail", "low"), jobs=("mail",) * 60)
+    process(server, "c:3:z", queues=("video",), jobs=("video",) * 60)
 
     seen = look(server, "sidekiq")
 
-    assert {row.queue: row.active for row in seen.queues} == {"video": 60, "mail": None, "*": 120}
+    assert {row.queue: row.active for row in seen.queues} == {"video": 120, "mail": None, "*": 180}
     assert "active: only 100 running jobs are looked at, and there are more" in queue(seen, "mail").why
-    assert [row.busy for row in seen.workers] == [60, 60] and worker(seen, "b:2").oldest_running_s is None
+    assert [row.busy for row in seen.workers] == [60] * 3 and worker(seen, "b:2").oldest_running_s is None
 
 
 def test_payloads_of_running_jobs_that_are_huge_are_not_moved_at_each_look(server: Server):
     server.admin.sadd("queues", "mail")
-    process(server, "a:1:x", jobs=("mail",), payload=json.dumps({"args": ["x" * 1_000_000], "run_at": 5, "queue": "no"}))
+    process(
+        server,
+        "a:1:x",
+        queues=("mail", "low"),
+        jobs=("mail",),
+        payload=json.dumps({"args": ["x" * 3_000_000], "run_at": 5, "queue": "no"}),
+    )
 
     first = look(server, "sidekiq")
     second = look(server, "sidekiq", first.next_cursor)
 
     assert queue(first, "mail").active == 1 and near(worker(first, "a:1").oldest_running_s, 10)
     assert (queue(second, "mail").active, queue(second, "*").active) == (None, 1)
-    assert "active: running jobs: the last one read had 1.0 MB" in queue(second, "mail").why
+    assert "active: running jobs: the last one read had 3.0 MB" in queue(second, "mail").why
     assert unexplained(worker(second, "a:1")) == []
 
 
@@ -424,9 +431,9 @@ WORK_7 = b"""{"queue":"mail","payload":"{\\"retry\\":true,\\"queue\\":\\"mail\\"
 
 
 def test_recorded_heartbeats_become_rows():
-    six = to_process(b"vm:23044:3dfef6669e11", [INFO_6, b"1795546304.9195557", b"1", b"false"])
-    seven = to_process(b"vm:23895:5af826b0be5b", [INFO_7, b"1795546306.6988316", b"1", b"true"])._replace(running=[WORK_7])
-    gone = to_process(b"vm:1:0", [None, None, None, None])
+    six = to_process(b"vm:23044:3dfef6669e11", [INFO_6, b"1795546304.9195557", b"1", b"false"], 0, 1)
+    seven = to_process(b"vm:23895:5af826b0be5b", [INFO_7, b"1795546306.6988316", b"1", b"true"], 1, 0)._replace(running=[WORK_7])
+    gone = to_process(b"vm:1:0", [None, None, None, None], 0, 0)
 
     rows = [to_worker(one, NOW) for one in (six, seven, gone)]
 

@@ -7,6 +7,7 @@ hold both.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from qpanalytics.sources.base import QueueLook, Snapshot, WorkerLook, reasons
 from qpanalytics.sources.queues.gate import Command, Gate, age, from_table, number, pairs, stamp, text
-from qpanalytics.sources.queues.oldest import MOST_BYTES, Ends, members, waited, written
+from qpanalytics.sources.queues.oldest import Ends, members, waited, written
 
 if TYPE_CHECKING:
     from qpanalytics.settings import SourceTable
 
 #: Jobs that are looked at to tell which queue a worker's jobs came from.
 MOST_RUNNING = 100
+#: Bytes of one process's running jobs, which hold their payloads; where the last were more, they are read less often.
+MOST_WORK = 1_000_000
 #: Heartbeats that may fail to come before a process is stale.
 MISSED = 3
 STAMPS = ("enqueued_at", "created_at")
@@ -34,7 +37,11 @@ LOST = "Sidekiq does not list the jobs of a killed process"
 
 
 class Process(NamedTuple):
-    """One name in the set of processes and its hash; `running` are its jobs, None where they were not read."""
+    """One name in the set of processes and its hash.
+
+    `held` counts its entries of running jobs, in the hash with the ending `place`; `running` are they, None where they
+    were not read, for the reason `unread`.
+    """
 
     name: bytes
     info: dict[str, Any]
@@ -43,6 +50,8 @@ class Process(NamedTuple):
     quiet: bool
     #: Its hash is there: it sent a heartbeat in the last 60 s.
     present: bool
+    held: int = 0
+    place: bytes = b":work"
     running: Sequence[bytes] | None = ()
     unread: str = ""
 
@@ -87,20 +96,23 @@ class Sidekiq:
         ask: list[Command] = [("ZCOUNT", key + b"schedule", "-inf", f"{now.timestamp():.6f}")]
         ask += [("LLEN", key + b"queue:" + queue) for queue in queues]
         ask += [("SISMEMBER", key + b"paused", queue) for queue in queues]
-        ask += [("HMGET", key + name, "info", "beat", "busy", "quiet") for name in names]
+        for name in names:  # up to 6.4.1 running jobs are in :workers, from 6.4.2 on in :work
+            ask += [("HMGET", key + name, "info", "beat", "busy", "quiet"), ("HLEN", key + name + b":work"),
+                    ("HLEN", key + name + b":workers")]  # fmt: skip
         overdue, *replies = self._gate.trip(ask)
         depths, paused = replies[: len(queues)], replies[len(queues) : 2 * len(queues)]
-        processes = [to_process(name, reply) for name, reply in zip(names, replies[2 * len(queues) :], strict=True)]
+        rest = replies[2 * len(queues) :]
+        processes = [to_process(*parts) for parts in zip(names, rest[::3], rest[1::3], rest[2::3], strict=True)]
 
         ends, loads = Ends(cursor), Ends(cursor, name="large_work")
         found, processes = self._inside(queues, depths, processes, ends, loads)
         running, partly = to_running(processes)
         rows = []
         for queue, depth, pause in zip(queues, depths, paused, strict=True):
-            active = partly.get(text(queue)) or partly.get(None) or running.get(text(queue), 0)
+            active = partly.get(text(queue)) or partly.get(None) or running[text(queue)]
             rows.append(to_queue(text(queue), depth, found[queue], bool(pause), active, now, known=queue in known))
         here = bool(known or names or any(counts))
-        total = sum(process.busy or 0 for process in processes if process.present) if partly else None
+        total = sum(process.held for process in processes if process.present) if partly else None
         rows.append(to_totals([*counts, overdue], here=here, active=total))
         silent = cursor.get("silent")
         workers, silences = to_workers(processes, now, silent if isinstance(silent, Mapping) else {})
@@ -122,33 +134,30 @@ class Sidekiq:
         for queue, depth in zip(queues, depths, strict=True):
             found[queue] = EMPTY if not depth else TAKEN if ends.wanted(text(queue)) else ends.why(text(queue))
         wanted = [queue for queue, why in found.items() if why is TAKEN]
-        chosen, unread, room = [], {}, MOST_RUNNING
+        told, chosen, room = [], [], MOST_RUNNING
         for process in processes:
-            if not process.present or not process.busy:
-                continue
-            if process.busy > room:
-                unread[process.name] = f"only {MOST_RUNNING} running jobs are looked at, and there are more"
+            if not process.present or not process.held:
+                told.append(process)
+            elif process.held > room:
+                why = f"only {MOST_RUNNING} running jobs are looked at, and there are more"
+                told.append(process._replace(running=None, unread=why))
             elif not loads.wanted(text(process.name)):
-                unread[process.name] = "running jobs: " + loads.why(text(process.name))
+                told.append(process._replace(running=None, unread="running jobs: " + loads.why(text(process.name))))
             else:
-                chosen.append(process.name)
-                room -= process.busy
+                chosen.append(process)
+                room -= process.held
         key = self._prefix
         ask: list[Command] = [("LINDEX", key + b"queue:" + queue, -1) for queue in wanted]
-        ask += [("HGETALL", key + name + suffix) for name in chosen for suffix in (b":work", b":workers")]
-        replies = self._gate.trip(ask)
+        replies = self._gate.trip(ask + [("HGETALL", key + process.name + process.place) for process in chosen])
         for queue, end in zip(wanted, replies, strict=False):
             if end is not None:
                 found[queue] = end
                 ends.read(text(queue), len(end))
-        works: dict[bytes, Sequence[bytes] | None] = dict.fromkeys(unread)
-        for place, name in enumerate(chosen):  # up to 6.4.1 the key ends in :workers, from 6.4.2 on in :work
-            both = replies[len(wanted) + 2 * place :][:2]
-            works[name] = list({**pairs(both[1]), **pairs(both[0])}.values())
-            loads.read(text(name), sum(map(len, works[name] or ())), MOST_BYTES)
-        return found, [
-            process._replace(running=works.get(process.name, ()), unread=unread.get(process.name, "")) for process in processes
-        ]
+        for process, reply in zip(chosen, replies[len(wanted) :], strict=True):
+            entries = list(pairs(reply).values())
+            loads.read(text(process.name), sum(map(len, entries)), MOST_WORK)
+            told.append(process._replace(running=entries))
+        return found, sorted(told, key=lambda process: process.name)
 
 
 def from_settings(table: SourceTable, password: str, clock: Callable[[], datetime]) -> Sidekiq:
@@ -156,28 +165,31 @@ def from_settings(table: SourceTable, password: str, clock: Callable[[], datetim
     return Sidekiq(from_table(table, password), name=table.name, clock=clock, prefix=table.prefix or "", queues=table.queues)
 
 
-def to_process(name: bytes, reply: Sequence[bytes | None]) -> Process:
-    """A process from its name and HMGET of info, beat, busy and quiet."""
+def to_process(name: bytes, reply: Sequence[bytes | None], work: int, workers: int) -> Process:
+    """A process from its name, HMGET of info, beat, busy and quiet, and the lengths of both places for running jobs."""
     info, beat, busy, quiet = reply
     return Process(
-        name, members(info or b"", ()), stamp(beat), number(busy), quiet == b"true", any(part is not None for part in reply)
-    )
+        name, members(info or b"", ()), stamp(beat), number(busy), quiet == b"true", any(part is not None for part in reply),
+        max(work, workers), b":work" if work else b":workers",
+    )  # fmt: skip
 
 
-def to_running(processes: Sequence[Process]) -> tuple[dict[str, int], dict[str | None, str]]:
+def to_running(processes: Sequence[Process]) -> tuple[Counter[str], dict[str | None, str]]:
     """Running jobs by queue, and the queues of processes whose jobs were not read, with the reason.
 
-    The queue None stands for all: the process does not say which it serves.
+    A process that serves one queue only need not be read. The queue None stands for all: a process does not say which it
+    serves.
     """
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     partly: dict[str | None, str] = {}
     for process in processes:
-        if process.running is None:
-            partly |= dict.fromkeys(process.queues or (None,), process.unread)
+        queues = process.queues or ()
+        if process.running is None and len(queues) == 1:
+            counts[queues[0]] += process.held
+        elif process.running is None:
+            partly |= dict.fromkeys(queues or (None,), process.unread)
         for entry in process.running or ():
-            queue = members(entry, ("run_at",)).get("queue")
-            if isinstance(queue, str):
-                counts[queue] = counts.get(queue, 0) + 1
+            counts[str(members(entry, ("run_at",)).get("queue"))] += 1
     return counts, partly
 
 
