@@ -19,7 +19,7 @@ from looking import kill, look, near, queue, source, unexplained, until, worker
 from redis_server import Server, running
 
 from qpanalytics.errors import SourceError
-from qpanalytics.sources.queues.sidekiq import to_process, to_worker
+from qpanalytics.sources.queues.sidekiq import to_process, to_queue, to_totals, to_worker
 
 GEMS = "share/rubygems-integration/all/gems"
 NOW = datetime(2026, 11, 24, 18, 51, 50, tzinfo=UTC)
@@ -428,6 +428,30 @@ INFO_7 = b"""{"hostname":"vm","started_at":1795546303.9838145,"pid":23895,"tag":
 "weights":[{"mail":0,"video":0}],"labels":[],"identity":"vm:23895:5af826b0be5b","version":"7.3.2","embedded":false}"""
 WORK_7 = b"""{"queue":"mail","payload":"{\\"retry\\":true,\\"queue\\":\\"mail\\",\\"args\\":[60],\\"class\\":\\"Sleeper\\"}",\
 "run_at":1795546303}"""
+
+JOB_6 = """{"retry":true,"queue":"idle queue:ü","args":[1],"class":"Sleeper","jid":"a0ce71e22546b71e2d6206c0",\
+"created_at":1795546254.18985,"enqueued_at":1795546254.1898644}""".encode()
+RETRIED_7 = b"""{"retry":5,"queue":"mail","args":[1],"class":"Failer","jid":"d7b92ad1021bea192aebff3d",\
+"created_at":1795546303.8998158,"enqueued_at":1795546305.899825,"error_message":"no luck","error_class":"RuntimeError",\
+"failed_at":1795546303.9883726,"retry_count":0}"""
+
+
+def test_recorded_jobs_and_counters_become_rows():
+    waiting = to_queue("idle queue:ü", 1, JOB_6, False, 0, NOW)
+    retried = to_queue("mail", 4, RETRIED_7, True, "not read", NOW)
+    together = to_totals([2, 1, 1, b"2", None, 0], here=True, active=None)
+
+    assert waiting.oldest_at == datetime(2026, 11, 24, 18, 50, 54, 189864, UTC) and waiting.oldest_age_s == 55.810136
+    assert (waiting.depth, waiting.active, waiting.paused, waiting.oldest_is) == (1, 0, False, "exact")
+    assert (retried.oldest_age_s, retried.active, retried.paused) == (4.100175, None, True) and "active: not read" in retried.why
+    assert (together.delayed, together.retrying, together.dead, together.processed_total, together.failed_total) == (
+        2,
+        1,
+        1,
+        2,
+        0,
+    )
+    assert [unexplained(row) for row in (waiting, retried, together)] == [[], [], []]
 
 
 def test_recorded_heartbeats_become_rows():

@@ -193,7 +193,7 @@ def to_worker(worker: Worker, began: Mapping[bytes, datetime | None], now: datet
     """One worker. Its record expires after its last heartbeat, 480 s when idle and 90 s when busy; its name stays."""
     unknown = {"restarts": "RQ does not count them"}
     if not worker.present or worker.died:
-        why = "it said that it ended" if worker.died else "its heartbeat has run out: only its name is left"
+        why = "it said that it ended" if worker.died else "its heartbeat has run out, it died or hangs: only its name is left"
         figures = ("busy", "last_seen_at", "expected_period_s", "oldest_running_s", "queues")
         return WorkerLook(text(worker.name), "gone", why=reasons(dict.fromkeys(figures, why) | unknown))
     ended = {key for key, field in worker.running if field == CREATED and key in began and began[key] is None}

@@ -256,7 +256,7 @@ def to_worker(process: Process, now: datetime) -> WorkerLook:
     unknown = {"restarts": "Sidekiq does not count them"}
     if not process.present:
         figures = ("busy", "last_seen_at", "expected_period_s", "oldest_running_s", "queues")
-        gone = dict.fromkeys(figures, "no heartbeat for 60 s: only its name is left")
+        gone = dict.fromkeys(figures, "no heartbeat for 60 s, it died or hangs: only its name is left")
         return WorkerLook(text(process.name), "gone", why=reasons(gone | unknown))
     silent, remark = age(process.beat, now)
     state: Literal["alive", "stale", "unknown"] = "unknown"
