@@ -25,6 +25,9 @@ SNAPSHOTS: dict[str, str] = {
     "systemd": "qpanalytics.sources.workers.systemd",
     "supervisor": "qpanalytics.sources.workers.supervisor",
     "docker": "qpanalytics.sources.workers.docker",
+    "redis-list": "qpanalytics.sources.queues.redis_list",
+    "rq": "qpanalytics.sources.queues.rq",
+    "sidekiq": "qpanalytics.sources.queues.sidekiq",
 }
 
 

@@ -202,8 +202,8 @@ class SnapshotSource(Protocol):
         ...
 
 
-def reasons(unknown: Mapping[str, str]) -> str:
-    """The `why` of a look: figures that share a reason are said together.
+def reasons(unknown: Mapping[str, str], *remarks: str) -> str:
+    """The `why` of a look: figures that share a reason are said together, then what else is to be said.
 
     >>> reasons({"delayed": "kept for all queues together", "dead": "kept for all queues together", "paused": "no pausing"})
     'delayed, dead: kept for all queues together; paused: no pausing'
@@ -211,4 +211,5 @@ def reasons(unknown: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for figure, reason in unknown.items():
         by_reason.setdefault(reason, []).append(figure)
-    return "; ".join(f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
+    told = (f"{', '.join(figures)}: {reason}" for reason, figures in by_reason.items())
+    return "; ".join(filter(None, (*told, *remarks)))
