@@ -21,7 +21,10 @@ KINDS = {
     "healthchecks": "qpanalytics.sources.healthchecks",
 }
 #: The same of systems that show queues or workers: `from_settings(table, password, clock)`.
-SNAPSHOTS: dict[str, str] = {}
+SNAPSHOTS: dict[str, str] = {
+    "bull": "qpanalytics.sources.queues.bullmq",
+    "bullmq": "qpanalytics.sources.queues.bullmq",
+}
 
 
 def open_configured(
