@@ -197,8 +197,9 @@ def _oldest(said: Said, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
     all_read = len({ids(said[("id", place)])[0] for place in seen}) == waiting and len(dated) == len(seen)
     first = next(iter(jobs))
     one_list = not said.get("prioritized") and not (said["wait"] and said["parked"]) and first != "prioritized"
-    # From the front only jobs with lifo were read where the first of them has it; nothing without it stands behind them.
-    in_order = one_list and (lifo(jobs[first]) if said["front"] and first == "wait" else not jumped(jobs[first]))
+    # A job with lifo at the far end has none without it behind it, and is the first of those with it.
+    far = "wait" if said["front"] else "other"
+    in_order = one_list and (lifo(jobs.get(far, ())) or (first != far and not jumped(jobs[first])))
     figures["oldest_is"] = "exact" if all_read or in_order else "lower_bound"
     notes = [skew] if skew else []
     if figures["oldest_is"] == "lower_bound":

@@ -123,8 +123,7 @@ def _of_queue(queue: str, connected: Sequence[Connected], said: Said, now: datet
             own, cannot = unnamed_locked, "a job does not say which worker has it; give workers a name"
             known = len(connected) == 1
             lives = bool(unnamed_locked) and silent <= len(unnamed_locked)
-            # A worker that lives takes up a job without a lock within a minute, so a silent one beside it does not.
-            lost = not one.fresh and not unnamed_locked and any(not job.locked for job in jobs if job.by not in names)
+            lost = not one.blocked and not unnamed_locked and any(_left(one, job, now) for job in jobs if job.by not in names)
         if known and not all_looked:
             known, cannot = False, "not all running jobs were looked at"
         rows[label] = _row(label, one, own if known else None, cannot, lives=lives, lost=lost, now=now)
@@ -137,6 +136,14 @@ def _held(one: Connected, jobs: Iterable[Running], now: datetime) -> list[Runnin
     return [job for job in jobs if job.locked or (job.since is not None and job.since >= since)]
 
 
+def _left(one: Connected, job: Running, now: datetime) -> bool:
+    """Whether a job lost its lock that began after the last word of a connection: one that lives would wait for jobs again."""
+    if job.locked or job.since is None:
+        return False
+    running_s = (now - job.since).total_seconds()
+    return running_s <= min(one.idle_s + SKEW_S, one.age_s + SKEW_S)
+
+
 def _row(
     label: str, one: Connected, own: list[Running] | None, cannot: str, *, lives: bool, lost: bool, now: datetime
 ) -> WorkerLook:
@@ -146,7 +153,9 @@ def _row(
     last: datetime | None = now - timedelta(seconds=one.idle_s)
     if lost:
         state = "stale"
-        why["state"] = "a job that it began has lost its lock" if one.name else "it is silent, and a job of the queue has lost its lock"
+        why["state"] = (
+            "a job that it began has lost its lock" if one.name else "it is silent since before a job of the queue began that has lost its lock"
+        )
     elif one.fresh or lives:
         state = "alive"
         if not one.fresh:
