@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import shutil
 import signal
 import subprocess
@@ -11,8 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from queue import Queue
 from typing import Any
+
+import redis_server
+
+from qpanalytics import sources
+from qpanalytics.settings import SourceTable
+from qpanalytics.sources.base import QueueLook, Snapshot, WorkerLook
 
 SCRIPTS = Path(__file__).with_name("node")
 PACKAGES = SCRIPTS.parent.parent / ".node" / "node_modules"
@@ -46,7 +54,7 @@ class Worker:
             ["node", str(SCRIPTS / "worker.js"), library, str(port), json.dumps(asked)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        self._lines: queue.Queue[str] = queue.Queue()
+        self._lines: Queue[str] = Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -96,3 +104,33 @@ def until(holds: Callable[[], Any], what: str, seconds: float = 15) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"{what} has not come"
         time.sleep(0.02)
+
+
+# What was read --------------------------------------------------------------------------------------------------------
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def source(server: redis_server.Server, db: int = 0, system: str = "bullmq", **table: Any) -> Any:
+    described = SourceTable(name="shop", kind=system, url=server.url(db), password="env:QPA_REDIS", **table)
+    return sources.open_configured(described, {"QPA_REDIS": redis_server.PASSWORD}, Path(), now)
+
+
+def queue(snapshot: Snapshot, name: str) -> QueueLook:
+    return next(row for row in snapshot.queues if row.queue == name)
+
+
+def worker(snapshot: Snapshot, name: str) -> WorkerLook:
+    return next(row for row in snapshot.workers if (row.queues or ("",))[0] == name)
+
+
+def unexplained(snapshot: Snapshot) -> list[str]:
+    """Figures that are None without a word about them."""
+    return [
+        f"{getattr(row, 'queue', None) or getattr(row, 'worker', None)}: {figure}"
+        for row in (*snapshot.queues, *snapshot.workers)
+        for figure, value in asdict(row).items()
+        if value is None and figure not in {part for told in row.why.split("; ") for part in told.split(": ")[0].split(", ")}
+    ]

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import bull_queues
 import pytest
 import redis_server
-from bull_queues import call, until
+from bull_queues import call, now, queue, source, unexplained, until, worker
 
-from qpanalytics import sources
-from qpanalytics.errors import SourceError
-from qpanalytics.settings import SourceTable
-from qpanalytics.sources.base import QueueLook, Snapshot, SnapshotSource, WorkerLook
-from qpanalytics.sources.queues.bullmq import Bull
-from qpanalytics.sources.queues.gate import Gate
+from qpanalytics.sources.base import QueueLook, Snapshot
 
-REAL = pytest.mark.skipif(bull_queues.missing() is not None, reason=bull_queues.missing() or "")
 DATABASES = {name: number for number, name in enumerate(bull_queues.LIBRARIES, 1)}
 QUEUES = (
     "waiting", "over", "first", "front", "mixed", "paused", "works", "retried", "killed", "frozen", "busy", "promoted",
     "Grüße an alle", "nowhere",
 )  # fmt: skip
 HOUR_MS = 3_600_000
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def source(server: redis_server.Server, db: int = 0, system: str = "bullmq", **table: Any) -> Any:
-    described = SourceTable(name="shop", kind=system, url=server.url(db), password="env:QPA_REDIS", **table)
-    return sources.open_configured(described, {"QPA_REDIS": redis_server.PASSWORD}, Path(), now)
-
-
-def queue(snapshot: Snapshot, name: str) -> QueueLook:
-    return next(row for row in snapshot.queues if row.queue == name)
-
-
-def worker(snapshot: Snapshot, name: str) -> WorkerLook:
-    return next(row for row in snapshot.workers if (row.queues or ("",))[0] == name)
-
-
-def unexplained(snapshot: Snapshot) -> list[str]:
-    """Figures that are None without a word about them."""
-    return [
-        f"{getattr(row, 'queue', None) or getattr(row, 'worker', None)}: {figure}"
-        for row in (*snapshot.queues, *snapshot.workers)
-        for figure, value in asdict(row).items()
-        if value is None and figure not in {part for told in row.why.split("; ") for part in told.split(": ")[0].split(", ")}
-    ]
 
 
 @pytest.fixture(scope="module")

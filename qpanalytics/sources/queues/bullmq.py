@@ -153,6 +153,7 @@ class _Look:
         self._asks: list[tuple[rows.Said, Any, Command]] = []
         self._spare = A_QUEUE * len(names)
         self._front = set(memory.get("lifo", ()))  # queues whose end holds the newest job
+        self._ranked = set(memory.get("ranked", ()))  # queues whose jobs with a priority are read before the others
         self._large = {name: left - 1 for name, left in memory.get("large", {}).items() if left > 1}
 
     def _ask(self, name: str, what: Any, command: str, key: bytes | str, *more: str | bytes | int) -> None:
@@ -183,7 +184,10 @@ class _Look:
             self._ask(name, "delayed", "ZCARD", "delayed")
             self._ask(name, "failed", "ZCARD", "failed")
             self._ask(name, "completions", "HGET", "metrics:completed", "count")
-            self._ask(name, ("id", "wait"), "LINDEX", "wait", 0 if said["front"] else -1)
+            if name in self._ranked:
+                self._ask(name, ("id", "prioritized"), "ZRANGE", "prioritized", 0, 0)
+            else:
+                self._ask(name, ("id", "wait"), "LINDEX", "wait", 0 if said["front"] else -1)
         time, *listed = self._go(("TIME",), *([CLIENTS] if clients else []))
         return self._gate.clock(time), listed[0] if listed else None
 
@@ -199,43 +203,43 @@ class _Look:
                 self._ask(name, "running", "LLEN", "active")
             if rows.seems_empty(said):
                 self._ask(name, "exists", "EXISTS", "meta", self._base[name] + b"id")
-            if said[("id", "wait")] is not None:
-                self._ask_job(name, "wait")
+            places = [place for place in rows.ENDS if said.get(("id", place))]
+            if places:
+                self._ask_job(name, places[0])
+            elif said["wait"] and name in self._ranked:
+                self._ask_end(name, "wait", "LINDEX", "wait", -1)
             elif said["parked"]:
-                self._ask(name, ("id", "parked"), "LINDEX", "paused", -1)
-                self._spare -= 1  # its job
+                self._ask_end(name, "parked", "LINDEX", "paused", -1)
             elif said.get("prioritized"):
-                self._ask(name, ("id", "prioritized"), "ZRANGE", "prioritized", 0, 0)
-                self._spare -= 1
+                self._ask_end(name, "prioritized", "ZRANGE", "prioritized", 0, 0)
         for name, said in self.said.items():
             if said["completions"] is None and said["failed"] and self._spare >= 1:
                 self._ask(name, "failures", "HGET", "metrics:failed", "count")
-            if said.get("prioritized") and (said["wait"] or said["parked"]) and self._spare >= 2:
-                self._ask(name, ("id", "prioritized"), "ZRANGE", "prioritized", 0, 0)
-                self._spare -= 1
-            if said["parked"] > 1 and said[("id", "wait")] is None and self._spare >= 2:
-                self._ask(name, ("id", "parked_other"), "LINDEX", "paused", 0)
-                self._spare -= 1
+            if said.get(("id", "wait")) and said.get("prioritized") and self._spare >= 2:
+                self._ask_end(name, "prioritized", "ZRANGE", "prioritized", 0, 0)
+            if said.get(("id", "prioritized")) and said["wait"] and self._spare >= 2:
+                self._ask_end(name, "wait", "LINDEX", "wait", -1)
+            if said["parked"] > 1 and not said["wait"] and self._spare >= 2:
+                self._ask_end(name, "parked_other", "LINDEX", "paused", 0)
         self._ask_running()
         self._go()
 
     def third(self) -> None:
         """The jobs whose ids came last; the running lists once more where a lock is missing, for a job may just have ended."""
         for name, said in self.said.items():
-            for place in rows.LATER:
-                if said.get(("id", place)):
+            for place in rows.ENDS:
+                if said.get(("id", place)) and ("job", place) not in said:
                     self._ask_job(name, place)
-                    self._spare += 1
+                    self._spare += 1  # it was reserved
             if any(not said[("lock", job)] for job in said["looked"]):
                 self._ask(name, "active_again", "LRANGE", "active", -MOST_RUNNING, -1)
         for name, said in self.said.items():
             job, front = said.get(("job", "wait")), said["front"]
-            if job is None or said["wait"] < 2:
+            if job is None or said["wait"] < 2 or name in self._ranked:
                 continue
             (self._front.add if rows.lifo(job) else self._front.discard)(name)
             if (not rows.lifo(job) if front else rows.jumped(job)) and self._spare >= 2:
-                self._ask(name, ("id", "other"), "LINDEX", "wait", -1 if front else 0)
-                self._spare -= 1
+                self._ask_end(name, "other", "LINDEX", "wait", -1 if front else 0)
         self._go()
 
     def fourth(self) -> None:
@@ -245,6 +249,11 @@ class _Look:
                 self._ask_job(name, "other")
         self._go()
         self._remember()
+
+    def _ask_end(self, name: str, place: str, command: str, key: str, *more: int) -> None:
+        """The id of the job at one end; what its own fields will cost is reserved."""
+        self._ask(name, ("id", place), command, key, *more)
+        self._spare -= 1
 
     def _ask_job(self, name: str, place: str) -> None:
         """The few fields of one job that tell since when it waits, never its data."""
@@ -282,7 +291,13 @@ class _Look:
                 job = said.get(("job", place))
                 if job and len(job) == len(rows.FIELDS) and len(job[-1] or b"") > LARGE:
                     self._large[name] = EVERY
-        self._memory["lifo"], self._memory["large"] = sorted(self._front & set(self.said)), self._large
+            # Where both cannot be had, those with a priority come first from now on: they are the last to be served.
+            if not (said["wait"] and said.get("prioritized")):
+                self._ranked.discard(name)
+            elif ("job", "prioritized") not in said:
+                self._ranked.add(name)
+        self._memory["lifo"], self._memory["ranked"] = sorted(self._front & set(self.said)), sorted(self._ranked & set(self.said))
+        self._memory["large"] = self._large
 
 
 def _bytes(name: str) -> bytes:

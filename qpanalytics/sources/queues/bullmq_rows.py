@@ -17,8 +17,7 @@ A_MILLISECOND = 4096
 #: Of a waiting job. `delay` turns 0 when it is due, so what it was is in the options; `ats` and `attemptsMade` count tries.
 FIELDS = ("timestamp", "delay", "priority", "processedOn", "ats", "attemptsMade", "opts")
 #: The places that a queue's next and last jobs were read from.
-LATER = ("parked", "parked_other", "prioritized")
-ENDS = ("wait", "other", *LATER)
+ENDS = ("wait", "other", "parked", "parked_other", "prioritized")
 
 _NO_QUEUE = "no such queue: it has neither meta nor id"
 _EMPTY = "the queue is empty"

@@ -51,7 +51,7 @@ class Connected(NamedTuple):
 def connections(reply: Any, prefix: str, database: int) -> list[Connected]:
     """The workers in the reply to CLIENT LIST, of this prefix and database; listeners to events (`:qe`) are none."""
     found = []
-    for line in text(reply).splitlines():
+    for line in text(reply).split("\n"):
         if prefix not in line:
             continue
         fields = dict(part.partition("=")[::2] for part in line.split(" "))
@@ -153,9 +153,8 @@ def _row(
     last: datetime | None = now - timedelta(seconds=one.idle_s)
     if lost:
         state = "stale"
-        why["state"] = (
-            "a job that it began has lost its lock" if one.name else "it is silent since before a job of the queue began that has lost its lock"
-        )
+        since = "that it began" if one.name else "that began after its last word"
+        why["state"] = f"a job {since} has lost its lock"
     elif one.fresh or lives:
         state = "alive"
         if not one.fresh:
