@@ -195,7 +195,7 @@ def test_the_job_of_a_frozen_worker_is_orphaned_and_the_worker_stale_though_conn
 
     assert (row.active, row.orphaned) == (1, 1)
     assert worker(stage.before, "frozen").state == "alive"
-    assert frozen.state == "stale" and "lock" in frozen.why
+    assert (frozen.state, frozen.busy) == ("stale", 1) and "lock" in frozen.why
 
 
 def test_a_busy_worker_is_alive_and_its_job_has_a_beginning(stage: Stage) -> None:

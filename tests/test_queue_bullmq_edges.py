@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import bull_queues
@@ -18,8 +19,11 @@ from bull_queues import call, now, queue, source, unexplained
 from qpanalytics.errors import SourceError
 from qpanalytics.sources.base import Snapshot
 from qpanalytics.sources.queues import bullmq_rows as rows
+from qpanalytics.sources.queues.bullmq import Bull
 from qpanalytics.sources.queues.bullmq_workers import connections, workers
+from qpanalytics.sources.queues.gate import Gate
 
+RECORDED = Path(__file__).parent / "recordings" / "queues" / "bullmq.json"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -214,7 +218,7 @@ def test_a_worker_whose_job_lost_its_lock_is_stale_but_not_one_started_after_it(
     unnamed, named = line(of("email"), idle=400, flags="N"), line(of("email") + ":w:w1", idle=400, flags="N")
     successor = line(of("email") + ":w:w1", age=60, idle=1)
 
-    assert states(active((False, 390, None)), unnamed) == [("email@10.0.0.7", "stale", 0)]
+    assert states(active((False, 390, None)), unnamed) == [("email@10.0.0.7", "stale", 1)]
     assert states(active((False, 390, "w1")), named) == [("email:w1", "stale", 1)]
     assert states(active((False, 390, "w1")), successor) == [("email:w1", "alive", 0)]
     assert states(active((False, 390, "w2")), line(of("email"))) == [("email@10.0.0.7", "alive", 0)]
@@ -420,3 +424,52 @@ def test_an_unknown_queue_names_every_figure() -> None:
 
     assert {value for figure, value in asdict(look).items() if figure not in ("queue", "why")} == {None}
     assert unexplained(Snapshot(NOON, queues=[look])) == []
+
+
+# Recorded -------------------------------------------------------------------------------------------------------------
+
+
+class Recorded:
+    """A gate to two looks at the queues of test_queue_bullmq.py, recorded from the real thing trip by trip."""
+
+    where, user, database = "127.0.0.1:6379", "qpa", 0
+    clock = Gate.clock
+
+    def __init__(self, library: str) -> None:
+        self.trips = json.loads(RECORDED.read_text("utf-8"))[library]
+        self.database = list(bull_queues.LIBRARIES).index(library) + 1
+
+    def trip(self, commands: list[Any], *, optional: Any = ()) -> list[Any]:
+        if not commands:
+            return []
+        asked = [[part.decode() if isinstance(part, bytes) else part for part in command] for command in commands]
+        recorded = self.trips.pop(0)
+        assert asked == [command for command, _ in recorded]
+        return [as_sent(reply) for _, reply in recorded]
+
+
+def as_sent(reply: Any) -> Any:
+    if isinstance(reply, list):
+        return [as_sent(part) for part in reply]
+    return reply.encode() if isinstance(reply, str) else reply
+
+
+@pytest.mark.parametrize("library", bull_queues.LIBRARIES)
+def test_recorded_replies_are_told_as_they_were_without_any_server(library: str) -> None:
+    gate: Any = Recorded(library)
+    names = [command[1].split(":")[1] for command, _ in gate.trips[0] if command[0] == "LLEN" and command[1].endswith(":wait")]
+    reader = Bull(gate, lambda: NOON, name="shop", system=library.rstrip("56"), queues=names)
+    before = reader.snapshot({})
+    after = reader.snapshot(json.loads(json.dumps(before.next_cursor)))
+
+    assert gate.trips == []
+    assert {row.queue: (row.depth, row.active, row.orphaned, row.delayed, row.overdue, row.failed) for row in after.queues} == {
+        "waiting": (3, 0, 0, 0, 0, 0), "over": (0, 0, 0, 3, 2, 0), "first": (2, 0, 0, 0, 0, 0), "front": (3, 0, 0, 0, 0, 0),
+        "mixed": (3, 0, 0, 0, 0, 0), "paused": (2, 0, 0, 0, 0, 0), "works": (0, 0, 0, 0, 0, 1), "retried": (0, 0, 0, 1, 0, 0),
+        "killed": (1, 1, 1, 0, 0, 0), "frozen": (0, 1, 1, 0, 0, 0), "busy": (1, 1, 0, 0, 0, 0), "promoted": (1, 1, 0, 0, 0, 0),
+        "Grüße an alle": (1, 0, 0, 0, 0, 0), "nowhere": (None,) * 6,
+    }  # fmt: skip
+    assert {row.worker.split("@")[0].split(":")[0]: (row.state, row.busy) for row in after.workers} == {
+        "works": ("alive", 0), "retried": ("alive", 0), "killed": ("gone", None), "busy": ("alive", 1), "promoted": ("alive", 1),
+        "frozen": ("stale", 1),
+    }  # fmt: skip

@@ -120,10 +120,10 @@ def _of_queue(queue: str, connected: Sequence[Connected], said: Said, now: datet
             lives = known and any(job.locked for job in own)
             lost = known and any(not job.locked for job in own)
         else:
-            own, cannot = unnamed_locked, "a job does not say which worker has it; give workers a name"
+            left = [] if one.blocked or unnamed_locked else [job for job in jobs if job.by not in names and _left(one, job, now)]
+            own, cannot = unnamed_locked or left, "a job does not say which worker has it; give workers a name"
             known = len(connected) == 1
-            lives = bool(unnamed_locked) and silent <= len(unnamed_locked)
-            lost = not one.blocked and not unnamed_locked and any(_left(one, job, now) for job in jobs if job.by not in names)
+            lives, lost = bool(unnamed_locked) and silent <= len(unnamed_locked), bool(left)
         if known and not all_looked:
             known, cannot = False, "not all running jobs were looked at"
         rows[label] = _row(label, one, own if known else None, cannot, lives=lives, lost=lost, now=now)
