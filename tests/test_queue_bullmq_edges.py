@@ -80,6 +80,13 @@ def test_queues_are_found_once_and_then_remembered_for_a_day(server: redis_serve
     assert server.denied() == []
 
 
+def test_another_prefix_in_the_settings_is_looked_through_at_once(server: redis_server.Server) -> None:
+    put(server, "email")
+    put(server, "other", base="bull:eu")
+
+    assert [row.queue for row in looked(server, looked(server).next_cursor, prefix="bull:eu").queues] == ["other"]
+
+
 def test_a_prefix_is_no_pattern(server: redis_server.Server) -> None:
     put(server, "mine", base="b*[l]?")
     put(server, "theirs", base="bull")
