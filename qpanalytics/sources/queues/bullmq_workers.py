@@ -73,7 +73,8 @@ def connections(reply: Any, prefix: str, database: int) -> list[Connected]:
 def workers(
     seen: Iterable[Connected], said: Mapping[str, Said], now: datetime, remembered: Mapping[str, Any]
 ) -> tuple[tuple[WorkerLook, ...], dict[str, Any]]:
-    """A row for each connected worker of the queues looked at, and for those that were connected a short while ago.
+    """A row for each connected worker of the queues looked at, for those that were connected a short while ago, and for
+    those whose name stands at a job that nobody holds any more.
 
     The second is what to remember of them: by worker, its queue and when it was last connected (server's clock, epoch seconds).
     Several without a name at one host, or of one name, are told apart by number only.
@@ -87,14 +88,38 @@ def workers(
         rows |= _of_queue(queue, connected, said[queue], now)
     stamped = now.timestamp()
     memory: dict[str, Any] = {label: [row.queues[0] if row.queues else "", stamped] for label, row in rows.items()}
+    lost: dict[str, list[Running]] = defaultdict(list)
+    gone = {}
+    for queue in said:
+        for job in running(said[queue]):
+            label = f"{queue}:{job.by}"
+            if job.by and not job.locked and label not in rows:
+                lost[label].append(job)
+                gone[label] = queue
     for label, (queue, last) in remembered.items():
         if label not in rows and queue in said and stamped - last < GONE_S and len(memory) < MOST_NAMES:
             memory[label] = [queue, last]
-            rows[label] = WorkerLook(
-                label, "gone", last_seen_at=datetime.fromtimestamp(last, UTC), queues=(queue,),
-                why=reasons({"busy": _ENDED, "oldest_running_s": _ENDED, "expected_period_s": _NO_BEATS, "restarts": _NOT_TOLD}),
-            )  # fmt: skip
+            gone[label] = queue
+    for label, queue in gone.items():
+        rows[label] = _gone(label, queue, lost[label], memory.get(label, ("", None))[1], now)
     return tuple(rows[label] for label in sorted(rows)), dict(sorted(memory.items())[:MOST_NAMES])
+
+
+def _gone(label: str, queue: str, lost: Sequence[Running], last: float | None, now: datetime) -> WorkerLook:
+    """A worker that is not connected any more, and the jobs that it left behind where they carry its name."""
+    why = {"expected_period_s": _NO_BEATS, "restarts": _NOT_TOLD, "state": _ENDED}
+    if last is None:
+        why["last_seen_at"] = "it was not seen connected lately"
+    starts = [job.since for job in lost if job.since is not None]
+    if not lost:
+        why["busy"] = _ENDED
+    if not starts:
+        why["oldest_running_s"] = _ENDED
+    return WorkerLook(
+        label, "gone", busy=len(lost) or None, queues=(queue,), why=reasons(why),
+        last_seen_at=None if last is None else datetime.fromtimestamp(last, UTC),
+        oldest_running_s=max((now - min(starts)).total_seconds(), 0.0) if starts else None,
+    )  # fmt: skip
 
 
 def _of_queue(queue: str, connected: Sequence[Connected], said: Said, now: datetime) -> dict[str, WorkerLook]:
