@@ -28,6 +28,8 @@ SNAPSHOTS: dict[str, str] = {
     "redis-list": "qpanalytics.sources.queues.redis_list",
     "rq": "qpanalytics.sources.queues.rq",
     "sidekiq": "qpanalytics.sources.queues.sidekiq",
+    "bull": "qpanalytics.sources.queues.bullmq",
+    "bullmq": "qpanalytics.sources.queues.bullmq",
 }
 
 

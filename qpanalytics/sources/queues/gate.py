@@ -55,11 +55,11 @@ class Gate:
         self._sentinels, self._master = sentinels, master
         parts = _parts(url, source)
         self.database: int = parts["db"]
-        user = user or parts.pop("username", None)
+        self.user: str | None = user or parts.get("username")
         parts.pop("username", None)
         self._where = parts.get("path") or f"{parts.get('host')}:{parts.get('port')}"
         self._options: dict[str, Any] = {
-            **parts, "username": user or None, "password": password or None, "protocol": protocol,
+            **parts, "username": self.user or None, "password": password or None, "protocol": protocol,
             "socket_timeout": answer_s, "socket_connect_timeout": min(CONNECT_S, answer_s), "decode_responses": False,
         }  # fmt: skip
         self._connection: Any = None
@@ -69,11 +69,11 @@ class Gate:
         """The server, without user and password, for people."""
         return quoted(self._where)[1:-1]
 
-    def trip(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to `commands` in one round trip. SourceError, also where one of them is refused."""
+    def trip(self, commands: Sequence[Command], *, optional: Sequence[Command] = ()) -> list[Any]:
+        """The replies to `commands` in one round trip. SourceError, also where one that is not `optional` is refused."""
         replies = self.attempt(commands)
         for command, reply in zip(commands, replies, strict=True):
-            if isinstance(reply, Refused):
+            if isinstance(reply, Refused) and command not in optional:
                 raise self._failure(self._refusal(command, reply), permanent=reply.code != "LOADING")
         return replies
 
