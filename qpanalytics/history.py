@@ -75,7 +75,7 @@ class History:
     why_as_of: str = ""
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
-    _answers: dict[tuple[str, tuple[tuple[str, Any], ...]], pa.Table] = field(default_factory=dict, compare=False)
+    _answers: dict[tuple[str, str], pa.Table] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_frames(
@@ -150,7 +150,7 @@ class History:
 
     def sql(self, name: str, /, **params: Any) -> pa.Table:
         """Runs `analysis/sql/<name>.sql` over the logical relations; $since, $until and $as_of are given where named."""
-        kept = self._answers.get((name, tuple(sorted(params.items()))))
+        kept = self._answers.get((name, repr(sorted(params.items()))))
         if kept is not None:
             return kept
         text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
@@ -163,7 +163,7 @@ class History:
         """Has `sql` answer these (name, parameters) from memory from now on, so that no session is needed for them."""
         with self.session():
             for name, params in questions:
-                self._answers[name, tuple(sorted(params.items()))] = self.sql(name, **params)
+                self._answers[name, repr(sorted(params.items()))] = self.sql(name, **params)
 
     def frame(self, name: str) -> pd.DataFrame:
         """One of the public frames, as declared in `qpanalytics.analysis.frames`."""
