@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import qpa as command
+from command import refused
 from telling import AS_OF, Job, frames, instant, week
-from test_cli import qpa as command
-from test_cli import refused, store  # noqa: F401 - a fixture
+from test_cli import store  # noqa: F401 - a fixture
 from test_page import Tree
 
 import qpanalytics as qpa
@@ -274,7 +275,7 @@ def test_a_name_that_means_harm_is_text_and_leaves_the_folder_alone(tmp_path: Pa
 
 def test_the_command_writes_the_page_it_prints_and_twice_the_same_bytes(store: Path) -> None:  # noqa: F811
     at = ("report", "--check", "backup", "--as-of", "2026-10-30T08:00:00Z")
-    one, two = command(store, *at, "--out", "a"), command(store, *at, "--out", "b")
+    one, two = (command(store, *at, "--out", out, PYTHONHASHSEED=seed) for out, seed in (("a", "1"), ("b", "2")))
     assert (one.returncode, one.stderr) == (0, ""), one.stderr
     assert one.stdout == "backup needs you: a/check-backup-2026-10-30.html\n"
     (first,), (second,) = (store / "a").iterdir(), (store / "b").iterdir()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import sample_facts
+from command import qpa as command
 from fleets import fleet
 from telling import Job, week
 
@@ -68,15 +69,11 @@ def test_the_command_writes_both_and_says_where(tmp_path: Path) -> None:
         ["import", str(pings)],
         ["report", "--weekly", "--as-of", "2026-11-23", "--explore"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "qpanalytics", *args], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
-        )
+        done = command(tmp_path, *args)
+        assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Charts: reports/weekly-2026-11-16-explore.html"
     assert (tmp_path / "reports" / "weekly-2026-11-16-explore.html").exists()
-    refused = subprocess.run(
-        [sys.executable, "-m", "qpanalytics", "report", "--explore", "--format", "text"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    refused = command(tmp_path, "report", "--explore", "--format", "text")
     assert refused.returncode == 2 and "--explore makes a page with charts" in refused.stderr
 
 

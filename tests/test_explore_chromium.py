@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium is 
 
 CHARTS = "[...document.querySelectorAll('.chart')]"
 DRAWN = f"{CHARTS}.filter(c => c.querySelector('.main-svg')).length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    with chromium.Browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
