@@ -8,6 +8,8 @@ shells, which start their own.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import json
 import os
@@ -32,12 +34,13 @@ def qpa(folder: Path, *args: str | Path, **environment: str) -> subprocess.Compl
     """Runs the command in `folder`, by default in a time zone that is not UTC."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TZ": "Asia/Tokyo", **environment}
     words = [str(arg) for arg in args]
-    if any(name.startswith(("PYTHON", "LC_", "LANG")) for name in environment):
+    waiting = _server(random.SystemRandom().randrange(2))
+    if any(name.startswith(("PYTHON", "LC_", "LANG")) for name in environment) or not waiting.ready:
         return fresh(folder, *words, env=env)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         asked = {"folder": str(folder), "words": words, "env": env}
         paths = {name: f"/proc/{os.getpid()}/fd/{file.fileno()}" for name, file in (("out", out), ("err", err))}
-        status = _server(random.SystemRandom().randrange(2)).run({**asked, **paths})
+        status = waiting.run({**asked, **paths})
         said = [file.seek(0) or file.read().decode().replace("\r\n", "\n").replace("\r", "\n") for file in (out, err)]
     return subprocess.CompletedProcess(["qpa", *words], status, *said)
 
@@ -67,13 +70,22 @@ class _Server:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), **ONE_THREAD},
         )  # fmt: skip
+        assert self.process.stdout is not None
+        #: False where it cannot be had: every command is a new Python then
+        self.ready = self.process.stdout.readline() == b"ready\n"
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(WAIT_S)
 
     def run(self, asked: dict[str, object]) -> int:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(asked).encode() + b"\n")
         self.process.stdin.flush()
         if not select.select([self.process.stdout], [], [], WAIT_S)[0]:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)  # its own session: only what this object started
             self.process.wait()
             _server.cache_clear()
             raise subprocess.TimeoutExpired(["qpa", *map(str, asked["words"])], WAIT_S)  # type: ignore[call-overload]
@@ -101,9 +113,12 @@ def _serve() -> None:
 
     for module in pkgutil.walk_packages(qpanalytics.__path__, "qpanalytics."):
         if not module.name.startswith(("qpanalytics.plot", "qpanalytics.__main__")):
-            importlib.import_module(module.name)
-    assert len(os.listdir("/proc/self/task")) == 1, "a process with threads cannot be forked safely"
+            with contextlib.suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
+    if not os.path.exists("/proc/self/task") or len(os.listdir("/proc/self/task")) > 1:
+        return  # a process with threads cannot be forked safely
     gc.freeze()
+    os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
         child = os.fork()
         if not child:
