@@ -23,6 +23,12 @@ from qpanalytics.store.db import Store
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 
 
+def _stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the store, in the order in which they lie."""
+    tables = con.execute("select table_name from duckdb_tables() where schema_name = 'store'").fetchall()
+    return {name: con.execute(f"select columns(*)::varchar from store.{name}").fetchall() for (name,) in tables}  # noqa: S608
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories(), st.floats(0, 1), st.floats(0, 1))
 def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: float, old: float) -> None:
@@ -47,9 +53,12 @@ def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: floa
     with fast.history(store, h.as_of).session() as con:
         grown = fast.result(con), fast.standing(con)
     with store.write() as con:
+        stored = _stored(con)
         build(con)
-    with fast.history(store, h.as_of).session() as con:
-        assert (fast.result(con), fast.standing(con)) == grown
+        same = _stored(con) == stored
+    if not same:  # of the same rows in the same order the answers are the same
+        with fast.history(store, h.as_of).session() as con:
+            assert (fast.result(con), fast.standing(con)) == grown
     with store.write() as con:
         con.execute("delete from store.pruned")
     with fast.history(fast.filled([p for _, p in order], h.versions, h.pauses, h.vouched), h.as_of).session() as con:
