@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sample_facts
 from command import qpa as command
-from fleets import fleet
+from fleets import fleet_report
 from telling import Job, week
 
 import qpanalytics as qpa
@@ -157,7 +157,7 @@ def test_without_checks_there_is_a_page_that_says_so_and_no_script() -> None:
 
 
 def test_fifty_checks_that_run_hourly_for_ninety_days_stay_below_the_budget() -> None:
-    html = explored(fleet())
+    html = str(fleet_report().explored)
     assert len(charts(html)) == 50
     assert len(html.encode()) < 2_500_000
     points = [sum(len(t["x"]) for one in some for t in one["data"]) for some in charts(html)]
