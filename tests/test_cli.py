@@ -60,6 +60,9 @@ def test_help_and_version_need_no_store(tmp_path: Path) -> None:
     shown = qpa(tmp_path, "--help")
     assert shown.returncode == 0 and "occurrences" in shown.stdout and "import" in shown.stdout
     assert qpa(tmp_path, "--version").stdout.startswith("qpanalytics ")
+    for command in (["qpa"], [sys.executable, "-m", "qpanalytics"]):  # as installed, in a Python of its own
+        done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout.startswith("qpanalytics ") and done.stderr == ""
     assert not list(tmp_path.iterdir())
 
 
