@@ -16,6 +16,8 @@ from qpanalytics.store.db import MemoryStore
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Span = tuple[int, int]
 _STORE: list[MemoryStore] = []
+#: What the store holds, and what was answered of it at each instant; empty once anyone else has had the store.
+_HELD: list[Any] = []
 
 
 def instant(us: int) -> datetime:
@@ -32,6 +34,7 @@ def filled(
     pings: Sequence[oracle.Ping], versions: Sequence[oracle.Version], pauses: Sequence[Span], vouched: Sequence[Span]
 ) -> MemoryStore:
     """A store in memory that holds one check and nothing else; derived from scratch."""
+    _HELD.clear()
     if not _STORE:
         _STORE.append(MemoryStore())
     store = _STORE[0]
@@ -86,9 +89,19 @@ def everything(
     pauses: Sequence[Span] = (),
     vouched: Sequence[Span] = (),
 ) -> tuple[oracle.Result, str, list[tuple[int, int | None]]]:
-    """Runs and occurrences, status and downs as the package sees them at `as_of`."""
-    with history(filled(pings, versions, pauses, vouched), as_of).connection() as con:
-        return result(con), *standing(con)
+    """Runs and occurrences, status and downs as the package sees them at `as_of`.
+
+    The same question asked again has the same answer, and the same check at another instant is not derived anew.
+    """
+    told = repr((pings, versions, pauses, vouched))
+    if not _HELD or _HELD[0] != told:
+        filled(pings, versions, pauses, vouched)
+        _HELD[:] = [told, {}]
+    answers: dict[int, tuple[oracle.Result, str, list[tuple[int, int | None]]]] = _HELD[1]
+    if as_of not in answers:
+        with history(_STORE[0], as_of).connection() as con:
+            answers[as_of] = (result(con), *standing(con))
+    return answers[as_of]
 
 
 def result(con: duckdb.DuckDBPyConnection) -> oracle.Result:

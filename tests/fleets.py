@@ -9,7 +9,15 @@ from functools import cache
 import sample_facts
 from telling import AS_OF, SINCE, UNTIL, Job, frames
 
+from qpanalytics import report
 from qpanalytics.history import History
+from qpanalytics.report import Report
+
+
+@cache
+def fleet_report() -> Report:
+    """The report of fifty checks with the page that has their charts."""
+    return report(fleet(), explore=True)
 
 
 @cache

@@ -58,12 +58,18 @@ class Relations:
         ids = {check["check_name"]: number for number, check in enumerate(rows["checks"], 1)}
         for name, columns in TABLES.items():
             self.con.execute(f"create table {name} ({columns})")
-            for row in rows.get(name, []):
-                row = {"check_id": ids[row["check_name"]], **row}
+            types = dict(column.split() for column in columns.split(", "))
+            told = [{"check_id": ids[row["check_name"]], **row} for row in rows.get(name, [])]
+            for row in told:
                 if name != "checks":
                     del row["check_name"]
-                marks = ", ".join(f"${field}" for field in row)
-                self.con.execute(f"insert into {name} ({', '.join(row)}) values ({marks})", row)  # noqa: S608
+                assert row.keys() <= types.keys(), row
+            if told:
+                marks = ", ".join(f"?::{type_}" for type_ in types.values())
+                self.con.execute(
+                    f"insert into {name} values {', '.join([f'({marks})'] * len(told))}",  # noqa: S608
+                    [row.get(field) for row in told for field in types],
+                )
             if name in IN_WINDOW:
                 self.con.execute(
                     f"delete from {name} where not ({IN_WINDOW[name]} >= $since and {IN_WINDOW[name]} < $until)",  # noqa: S608

@@ -13,6 +13,9 @@ from qpanalytics.sources.files import Staged, read_pings
 COLUMNS = "check_name, received_at::varchar, kind, n, run_id, duration_s, exit_status, host, body"
 
 
+_KEPT: list[duckdb.DuckDBPyConnection] = []
+
+
 def connect() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
@@ -33,9 +36,13 @@ def rows(con: duckdb.DuckDBPyConnection, columns: str = COLUMNS) -> list[tuple[A
 def read(
     path: Path, columns: str = COLUMNS, *, mapping: Mapping[str, str] | None = None, skip_bad: bool = False
 ) -> tuple[list[tuple[Any, ...]], Staged]:
-    con = connect()
+    """The staged rows of a file. Opening a connection takes longer than reading a small file, so one is kept until a
+    file is refused."""
+    con = _KEPT.pop() if _KEPT else connect()
     staged = read_pings(con, [path], mapping=mapping or {}, skip_bad=skip_bad)
-    return rows(con, columns), staged
+    found = rows(con, columns)
+    _KEPT.append(con)
+    return found, staged
 
 
 def whys(staged: Staged) -> list[tuple[int, str, str]]:

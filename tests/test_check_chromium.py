@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import chromium
@@ -18,12 +17,6 @@ from qpanalytics.report.check import check_report
 pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium is installed")
 
 CHECKS = {"recorded": ("etl-overlap", "db-backup", "exit-codes", "never-pinged", "worker-b"), "histories": ("probe", "rss")}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    with chromium.Browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

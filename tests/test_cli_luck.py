@@ -16,20 +16,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_cli import CHECKS, PINGS, ROOT, qpa, refused
+from command import CHECKS, PINGS, ROOT, qpa, refused
 
 AT = ("--as-of", "2026-10-30T04:00:00Z")
 ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A folder with a store of one month and a check with a name to stumble over."""
-    (tmp_path / "pings.csv").write_text(PINGS + '"cr\rback🐘",2026-10-30T02:00:00Z,success\n', encoding="utf-8", newline="")
-    (tmp_path / "checks.csv").write_text(CHECKS)
-    done = qpa(tmp_path, "import", "pings.csv", "--checks", "checks.csv")
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of one month and a check with a name to stumble over: to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    (folder / "pings.csv").write_text(PINGS + '"cr\rback🐘",2026-10-30T02:00:00Z,success\n', encoding="utf-8", newline="")
+    (folder / "checks.csv").write_text(CHECKS)
+    done = qpa(folder, "import", "pings.csv", "--checks", "checks.csv")
     assert (done.returncode, done.stderr) == (0, ""), done
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    """That folder to change."""
+    return Path(shutil.copytree(filled, tmp_path, dirs_exist_ok=True))
 
 
 def shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:

@@ -24,8 +24,8 @@ from qpanalytics.store.state import State
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def table(server: Server, name: str = "prod") -> SourceTable:
-    return SourceTable.model_validate({"name": name, "kind": "healthchecks", "url": server.url, "timeout": "2 s"})
+def table(server: Server, name: str = "prod", timeout: str = "2 s") -> SourceTable:
+    return SourceTable.model_validate({"name": name, "kind": "healthchecks", "url": server.url, "timeout": timeout})
 
 
 class World:
@@ -36,10 +36,11 @@ class World:
         self.state = State.beside(self.store.path)
         self.now = now
 
-    def look(self, *servers: Server, key: str = READ_WRITE) -> list[Look]:
+    def look(self, *servers: Server, key: str = READ_WRITE, timeout: str = "2 s") -> list[Look]:
         """One look at each; nothing is fed."""
         sources = [
-            open_source(table(server, f"prod-{n}" if n else "prod"), key, lambda: self.now) for n, server in enumerate(servers)
+            open_source(table(server, f"prod-{n}" if n else "prod", timeout), key, lambda: self.now)
+            for n, server in enumerate(servers)
         ]
         try:
             return Collector(self.state, lambda: self.now).collect(sources)
@@ -302,7 +303,7 @@ def test_a_source_that_fails_never_stops_the_others(world: World) -> None:
 def test_a_server_that_hangs_is_given_up_in_time_and_the_others_are_read(world: World) -> None:
     with Server(Fleet(checks=1, pings=5)) as hung, Server(Fleet(checks=2, pings=5)) as good:
         hung.fault("hang", n=10)
-        looks = world.look(hung, good)
+        looks = world.look(hung, good, timeout="1 s")
     assert looks[0].why and looks[1].pings == 10
 
 

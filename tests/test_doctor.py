@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from command import qpa
 from healthchecks_server import READ_ONLY, READ_WRITE, Fleet, Server
-from test_cli import qpa
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import sample_facts
-from fleets import fleet
+from command import qpa as command
+from fleets import fleet_report
 from telling import Job, week
 
 import qpanalytics as qpa
@@ -68,15 +69,11 @@ def test_the_command_writes_both_and_says_where(tmp_path: Path) -> None:
         ["import", str(pings)],
         ["report", "--weekly", "--as-of", "2026-11-23", "--explore"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "qpanalytics", *args], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
-        )
+        done = command(tmp_path, *args)
+        assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Charts: reports/weekly-2026-11-16-explore.html"
     assert (tmp_path / "reports" / "weekly-2026-11-16-explore.html").exists()
-    refused = subprocess.run(
-        [sys.executable, "-m", "qpanalytics", "report", "--explore", "--format", "text"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    refused = command(tmp_path, "report", "--explore", "--format", "text")
     assert refused.returncode == 2 and "--explore makes a page with charts" in refused.stderr
 
 
@@ -160,7 +157,7 @@ def test_without_checks_there_is_a_page_that_says_so_and_no_script() -> None:
 
 
 def test_fifty_checks_that_run_hourly_for_ninety_days_stay_below_the_budget() -> None:
-    html = explored(fleet())
+    html = str(fleet_report().explored)
     assert len(charts(html)) == 50
     assert len(html.encode()) < 2_500_000
     points = [sum(len(t["x"]) for one in some for t in one["data"]) for some in charts(html)]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import chromium
 import pytest
 import sample_facts
-from fleets import fleet
+from fleets import fleet_report
 from opened import click_s
 from telling import Job, week
 from test_page_chromium import OUTSIDE, colour
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.skipif(chromium.find() is None, reason="no Chromium is 
 
 CHARTS = "[...document.querySelectorAll('.chart')]"
 DRAWN = f"{CHARTS}.filter(c => c.querySelector('.main-svg')).length"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    with chromium.Browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +185,7 @@ def test_a_notebooks_figure_shows_a_name_letter_for_letter(browser: chromium.Bro
 
 def test_fifty_checks_are_quick_to_open(browser: chromium.Browser, tmp_path: Path) -> None:
     """How quick in seconds is printed by tests/bench/explore.py; here that it is small and draws nothing beforehand."""
-    made = qpa.report(fleet(), explore=True)
+    made = fleet_report()
     path = made.write(tmp_path).with_name(made.explored_name)
     tab = browser.open(path)
     assert tab.evaluate("document.querySelectorAll('*').length") <= 5_000

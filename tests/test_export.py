@@ -16,8 +16,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from command import CHECKS, PINGS, ROOT, qpa, refused
 from healthchecks_server import READ_WRITE, Fleet, Recorded, Server
-from test_cli import CHECKS, PINGS, ROOT, qpa, refused
 from test_collect import World
 
 from qpanalytics.collect.fromexport import take_export
@@ -57,16 +57,23 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    """A folder with a small store of hostile names and its export."""
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small store of hostile names and its export: to be copied."""
+    folder = tmp_path_factory.mktemp("exported")
     at = "2026-10-03T03:00:00Z"
     pings = PINGS + f"\"=cmd|' /C \"\"calc\"\"'!A0\",{at},fail\n../../etc/passwd,{at},start\nnaïve 💥,{at},0\n"
-    (tmp_path / "pings.csv").write_text(pings + "backup,2026-10-03T03:00:20Z,success\n", encoding="utf-8")
-    (tmp_path / "checks.csv").write_text(CHECKS)
-    assert qpa(tmp_path, "import", "pings.csv", "--checks", "checks.csv").returncode == 0
-    assert qpa(tmp_path, "export", "history").returncode == 0
-    return tmp_path
+    (folder / "pings.csv").write_text(pings + "backup,2026-10-03T03:00:20Z,success\n", encoding="utf-8")
+    (folder / "checks.csv").write_text(CHECKS)
+    assert qpa(folder, "import", "pings.csv", "--checks", "checks.csv").returncode == 0
+    assert qpa(folder, "export", "history").returncode == 0
+    return folder
+
+
+@pytest.fixture
+def small(exported: Path, tmp_path: Path) -> Path:
+    """That folder to change."""
+    return Path(shutil.copytree(exported, tmp_path, dirs_exist_ok=True))
 
 
 # There and back -------------------------------------------------------------------------------------------------------
@@ -84,7 +91,7 @@ def test_a_store_made_from_an_export_answers_the_same_to_the_byte(histories: Pat
     assert before == after
     for name in TRUE:
         assert table(histories / "qpa.duckdb", name) == table(tmp_path / "qpa.duckdb", name), name
-    assert qpa(tmp_path, "export", "again").returncode == 0
+    assert qpa(tmp_path, "export", "again", PYTHONHASHSEED="1").returncode == 0
     assert contents(histories / "history") == contents(tmp_path / "again")
     taken = {name: table(tmp_path / "qpa.duckdb", name) for name in TRUE}
     again = qpa(tmp_path, "import", histories / "history")
@@ -230,7 +237,7 @@ def test_the_same_store_gives_the_same_bytes_and_replaces_an_earlier_export(smal
     before = contents(small / "history")
     (small / "history" / "pings" / "bucket=15").mkdir(exist_ok=True)
     shutil.copy(small / "history" / "checks.parquet", small / "history" / "pings" / "bucket=15" / "old.parquet")
-    assert qpa(small, "export", "history").returncode == 0
+    assert qpa(small, "export", "history", PYTHONHASHSEED="1").returncode == 0
     assert contents(small / "history") == before
     assert sorted(p.name for p in small.iterdir()) == ["checks.csv", "history", "pings.csv", "qpa.duckdb"]
 

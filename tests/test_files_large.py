@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import time
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from qpanalytics.sources.files import read_pings
 ROWS = 300_000
 
 
+@cache
 def lines() -> list[tuple[str, float, str]]:
     """Check, second and run of each row; the run is its number."""
     return [(f"check-{i % 500}", 1_767_225_600 + i * 60 + (i % 1000) / 1000, str(i)) for i in range(ROWS)]
@@ -36,13 +38,31 @@ def ordered(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     return found
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where files of all rows stand once they are made."""
+    return tmp_path_factory.mktemp("large")
+
+
 @pytest.mark.parametrize("kind", ["plain.csv", "quoted.csv", "careful.csv", "plain.csv.gz", "p.jsonl", "p.json", "p.parquet"])
 @pytest.mark.parametrize("kept", ["true", "false"])
-def test_row_numbers_are_the_order_in_the_file_with_any_threads_and_settings(tmp_path: Path, kind: str, kept: str) -> None:
+def test_row_numbers_are_the_order_in_the_file_with_any_threads_and_settings(folder: Path, kind: str, kept: str) -> None:
     con = connect()
     con.execute("set threads = 4")
     con.execute(f"set preserve_insertion_order = {kept}")
-    path = tmp_path / kind
+    path = folder / kind
+    if not path.exists():
+        make(path, kind)
+
+    read_pings(con, path)
+
+    assert ordered(con) == (ROWS, ROWS, ROWS)
+    (setting,) = con.execute("select current_setting('preserve_insertion_order')").fetchone() or ()
+    assert str(setting).lower() == kept
+
+
+def make(path: Path, kind: str) -> None:
+    """A file of all rows."""
     if kind.endswith("parquet"):
         table = pa.table(dict(zip(("check", "received_at", "run_id"), zip(*lines(), strict=True), strict=True)))
         pq.write_table(table, path, row_group_size=20_000)
@@ -54,12 +74,6 @@ def test_row_numbers_are_the_order_in_the_file_with_any_threads_and_settings(tmp
         rows = [f"{mark}{check}{mark},{at:.3f},{run}\n" for check, at, run in lines()]
         text = "check,received_at,run_id\n" + "".join(rows) + "\r\n" * (kind == "careful.csv")
         path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
-
-    read_pings(con, path)
-
-    assert ordered(con) == (ROWS, ROWS, ROWS)
-    (setting,) = con.execute("select current_setting('preserve_insertion_order')").fetchone() or ()
-    assert str(setting).lower() == kept
 
 
 @pytest.mark.parametrize("size", [200, 60_000, 1_900_000])

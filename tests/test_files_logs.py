@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from command import qpa, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from staging import read, whys, write
-from test_cli import qpa, refused
 
 from qpanalytics.errors import InputError
 from qpanalytics.sources.files.accesslogs import LOOKED_AT, key_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import chromium
@@ -29,12 +28,6 @@ OVERLAPPING = """
   return box.width > 0 && (box.right > cell.right + 0.5 || box.left < cell.left - 0.5);
 }).length
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    with chromium.Browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import qpa
 from healthchecks_server import READ_WRITE, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,10 +38,7 @@ def test_the_commands_work_in_their_order(folder: Path) -> None:
     lines = [line for text in blocks("console") for line in text.splitlines() if line.startswith("qpa ")]
     assert len(lines) >= 12
     for line in lines:
-        done = subprocess.run(
-            [sys.executable, "-m", "qpanalytics", *shlex.split(line)[1:]],
-            cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = qpa(folder, *shlex.split(line)[1:])
         assert done.returncode == 0, (line, done.stderr)
     pages = sorted(p.name for p in (folder / "reports").iterdir())
     assert pages == ["weekly-2026-11-16-explore.html", "weekly-2026-11-16.html"]
@@ -49,10 +47,7 @@ def test_the_commands_work_in_their_order(folder: Path) -> None:
 def test_the_configuration_is_read(folder: Path) -> None:
     (folder / "qpa.toml").write_text(blocks("toml")[0])
     for args in (["import", "pings.csv", "--checks", "checks.csv"], ["checks", "--format", "csv"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "qpanalytics", *args],
-            cwd=folder, env=ENV, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = qpa(folder, *args)
         assert done.returncode == 0, done.stderr
     assert ",1200.0," in done.stdout and ",critical," in done.stdout
 
@@ -97,7 +92,7 @@ def test_timer_and_crontab_mean_every_five_minutes() -> None:
 
 def test_the_python_runs_without_a_word_on_stderr(folder: Path) -> None:
     for args in (["import", "pings.csv", "--checks", "checks.csv"], ["export", "history"]):
-        subprocess.run([sys.executable, "-m", "qpanalytics", *args], cwd=folder, env=ENV, check=True, timeout=120)
+        assert qpa(folder, *args).returncode == 0
     text = "\n".join(blocks("python"))
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=folder, env=ENV, capture_output=True, text=True, timeout=240, check=False

@@ -35,12 +35,13 @@ def test_any_history_can_be_told(story: Story, hours: int, back: int, tz: str) -
     until = as_of - timedelta(hours=back)
     history = History(store, as_of=as_of, since=until - timedelta(hours=hours), until=until)
 
-    said = findings(history, tz=tz)
+    with history.session():
+        said = findings(history, tz=tz)
+        told = facts(history, period="custom", tz=tz)
     for finding in said:
         words = f"{finding.sentence} {finding.detail}"
         assert not BROKEN.search(words), words
         json.dumps(finding.figures, allow_nan=False)
     assert sum(finding.asks and finding.kind != "not_vouched" for finding in said) <= 1
-    told = facts(history, period="custom", tz=tz)
     assert told.totals == Tally.total(row.tally for row in told.all_rows)
     assert page(told) and text(told)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import ROOT, qpa
 from telling import AS_OF, SINCE, UNTIL, Job, frames, instant, week
 
 from qpanalytics.collect.frames import fill
@@ -146,13 +146,15 @@ def test_the_command_of_a_finding_shows_it(tmp_path: Path) -> None:
 
     said = findings(History(store, as_of=AS_OF, since=SINCE, until=UNTIL))
     assert sorted(f.check for f in said) == sorted(HOSTILE)
-    qpa = f"{sys.executable} -c 'from qpanalytics.cli.app import main; main()'"
-    script = "\n".join(f"{f.command.replace('qpa', qpa, 1)} --format json && echo" for f in said)
-    got = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
-    assert got.stderr == ""
-    tables = [json.loads(line) for line in re.split(r"\n(?=\[)", got.stdout.strip())]
-    for finding, rows in zip(said, tables, strict=True):
-        mine = [row for row in rows if row["check"] == finding.check]
+    for finding in said:
+        typed = subprocess.run(
+            ["bash", "-ec", f'set -- {finding.command}; printf "%s\\0" "$@"'], capture_output=True, text=True, check=True
+        )
+        assert typed.stderr == ""
+        name, *words = typed.stdout.split("\0")[:-1]
+        got = qpa(ROOT, *words, "--format", "json")
+        assert (name, got.returncode, got.stderr) == ("qpa", 0, "")
+        mine = [row for row in json.loads(got.stdout) if row["check"] == finding.check]
         assert [row["outcome"] for row in mine] == ["on_time"] * 6 + ["failed"]
 
 
