@@ -10,7 +10,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from qpanalytics.collect import looks, pieces, snapshots
+from qpanalytics.collect import looks as queue_looks
+from qpanalytics.collect import pieces, snapshots
 from qpanalytics.collect.intake import add_pings, count, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
@@ -77,7 +78,7 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
     """Everything of one source but the ledger; returns the checks to derive again, and since when pings are new."""
     rows = {piece.piece: pieces.rows(piece) for piece in waiting if piece.rows is not None}
     numbers = _fetches(con, source, waiting, rows)
-    fed.looks += looks.take(con, source, [p for p in waiting if p.kind == "snapshot"], numbers)
+    fed.looks += queue_looks.take(con, source, [p for p in waiting if p.kind == "snapshot"], numbers)
     waiting = [p for p in waiting if p.kind != "snapshot"]
     if all(p.kind == "end" for p in waiting):
         return {}
@@ -141,9 +142,9 @@ def _fetches(
             )
         brought = sum(len(rows[p.piece]) for p in mine if p.piece in rows)
         bad = sum(int(p.said["bad"]) for p in mine if p.kind == "pings")
-        brought += sum(looks.rows(p) for p in mine if p.kind == "snapshot")
+        brought += sum(queue_looks.rows(p) for p in mine if p.kind == "snapshot")
         reached = [b for p in mine for _, _, b in pieces.spans(p)]
-        reached += [looks.taken_at(p) for p in mine if p.kind == "snapshot"]
+        reached += [queue_looks.taken_at(p) for p in mine if p.kind == "snapshot"]
         con.execute(
             """
             update store.fetches set rows = rows + $rows, skipped = skipped + $bad,

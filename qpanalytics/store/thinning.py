@@ -175,7 +175,7 @@ def _thin(con: duckdb.DuckDBPyConnection, kind: Kind, stretch: timedelta, since:
         where r.source = t.source and r.{kind.name} = t.it and epoch_us(r.taken_at) // {bucket_us} = t.b
         """  # noqa: S608 - our own words
     ).fetchall()
-    con.execute(f"insert into store.{kind.table} by name from thinned order by taken_at, source, {kind.name}")  # noqa: S608
+    con.execute(f"insert into store.{kind.table} by name from thinned order by taken_at, source, {kind.name}")
     ((came,),) = con.execute("select count(*) from thinned").fetchall()
     con.execute("drop table temp.thinned")
     return int(went) - int(came)
