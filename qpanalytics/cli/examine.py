@@ -79,7 +79,8 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         row = con.execute(
             """
             select (select count(*) from store.checks), (select count(*) from store.pings),
-                (select epoch_us(max(received_at)) from store.pings), (select epoch_us(max(until_at)) from store.fetches where kind <> 'snapshot'),
+                (select epoch_us(max(received_at)) from store.pings),
+                (select epoch_us(max(until_at)) from store.fetches where kind <> 'snapshot'),
                 (select count(distinct (source, queue)) filter (where queue <> '*') from store.queue_snapshots),
                 (select count(distinct (source, worker)) from store.worker_snapshots)
             """

@@ -85,7 +85,8 @@ def whole(kind: Kind, rows: str, *, seconds: bool = True) -> str:
     parts += [f"coalesce({beside(f, 'min')}, {f}) as {beside(f, 'min')}" for f in kind.least]
     parts += [f"coalesce({beside(f, 'max')}, {f}) as {beside(f, 'max')}" for f in kind.most]
     parts += [f"coalesce({beside(f, 'mean')}, {f}) as {beside(f, 'mean')}" for f in kind.mean]
-    parts += [f"case when looks > 1 then {name} else coalesce({held}, false)::integer end as {name}" for name, held in kind.counted]
+    for name, held in kind.counted:
+        parts.append(f"case when looks > 1 then {name} else coalesce({held}, false)::integer end as {name}")
     for counter, gain in kind.gains:
         before = f"lag({counter}) over place"
         parts.append(
@@ -119,10 +120,8 @@ def _merged(kind: Kind, rows: str, bucket_us: int) -> str:
     parts += [f"sum({gain})::bigint as {gain}" for _, gain in kind.gains]
     if kind.timed:
         parts += ["sum(gain_s order by taken_at) as gain_s", "sum(resets)::integer as resets"]
-    return (
-        f"select {', '.join(parts)} from {rows} group by source, {kind.name}, epoch_us(taken_at) // {bucket_us} "
-        "having count(*) > 1"
-    )
+    by = f"source, {kind.name}, epoch_us(taken_at) // {bucket_us}"
+    return f"select {', '.join(parts)} from {rows} group by {by} having count(*) > 1"  # noqa: S608 - our own words
 
 
 def due(con: duckdb.DuckDBPyConnection, now: datetime) -> bool:
@@ -184,15 +183,17 @@ def _thin(con: duckdb.DuckDBPyConnection, kind: Kind, stretch: timedelta, since:
 def _fetches(con: duckdb.DuckDBPyConnection, stretch: timedelta, since: datetime | None, until: datetime) -> None:
     """Of the looks themselves the last of each stretch that went well, and the last that did not."""
     span: dict[str, Any] = {"until": until, "us": stretch // timedelta(microseconds=1)}
-    within = "kind = 'snapshot' and tried_at < $until"
+    # by the instant that their rows carry, so that both keep the same looks
+    within = "kind = 'snapshot' and coalesce(until_at, tried_at) < $until"
     if since is not None:
-        within, span = within + " and tried_at >= $since", {**span, "since": since}
+        within, span = within + " and coalesce(until_at, tried_at) >= $since", {**span, "since": since}
     con.execute(
         f"""
         delete from store.fetches where fetch_id in (
             select fetch_id from store.fetches where {within}
             qualify row_number() over (
-                partition by source, why = '', epoch_us(tried_at) // $us order by tried_at desc, fetch_id desc
+                partition by source, why = '', epoch_us(coalesce(until_at, tried_at)) // $us
+                order by coalesce(until_at, tried_at) desc, fetch_id desc
             ) > 1
         )
         """,  # noqa: S608 - one of two constants
