@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,11 +22,14 @@ from redis_server import PASSWORD, running
 from snapshots import START, Shown, World, filled, minutes
 
 import qpanalytics as qpa
+from qpanalytics.cli.app import main
 from qpanalytics.collect.feed import feed
 from qpanalytics.collect.fromexport import take_export
 from qpanalytics.collect.run import is_due
 from qpanalytics.errors import UsageError
 from qpanalytics.history import resolve_as_of
+from qpanalytics.ledger import tables
+from qpanalytics.sources import SNAPSHOTS
 from qpanalytics.sources.base import QueueLook, WorkerLook
 from qpanalytics.store import thinning
 from qpanalytics.store.db import MemoryStore, Store
@@ -257,39 +261,25 @@ def series(draw: st.DrawFn) -> list[tuple[datetime, QueueLook, WorkerLook]]:
     return found
 
 
+_KEPT: list[MemoryStore] = []
+
+
 def stored(looks: list[tuple[datetime, QueueLook, WorkerLook]]) -> MemoryStore:
-    """A store in memory that holds these looks as they were."""
-    store = MemoryStore()
-    with store.write() as con:
-        for at, q, w in looks:
-            con.execute(
-                """
-                insert into store.queue_snapshots by name
-                select 's' as source, 'x' as system, 'q' as queue, ?::timestamptz as taken_at, ?::bigint as depth,
-                    ?::bigint as active, ?::bigint as dead, ?::bigint as orphaned, ?::double as oldest_age_s,
-                    ?::bigint as processed_total, ?::boolean as paused, '' as why, 1 as looks
-                """,
-                [at, q.depth, q.active, q.dead, q.orphaned, q.oldest_age_s, q.processed_total, q.paused],
-            )
-            con.execute(
-                """
-                insert into store.worker_snapshots by name select 's' as source, 'x' as system, 'w' as worker,
-                    ?::timestamptz as taken_at, ? as state, ?::bigint as busy, ?::bigint as restarts, '' as why, 1 as looks
-                """,
-                [at, w.state, w.busy, w.restarts],
-            )
-    return store
+    """A store in memory that holds these looks as they were, and nothing else."""
+    if not _KEPT:
+        _KEPT.append(MemoryStore())
+    shared = {"source": "s", "system": "x", "looks": 1}
+    queues = [{**shared, **asdict(q), "taken_at": at} for at, q, _ in looks]
+    workers = [{**shared, **asdict(w), "taken_at": at} for at, _, w in looks]
+    with _KEPT[0].write() as con:
+        con.execute("delete from store.settings")
+        for table, rows in (("queue_snapshots", queues), ("worker_snapshots", workers)):
+            con.execute(f"delete from store.{table}")  # noqa: S608 - ours
+            tables.append(con, f"store.{table}", pa.Table.from_pylist(rows))
+    return _KEPT[0]
 
 
-def least(values: list[Any]) -> Any:
-    return min((v for v in values if v is not None), default=None)
-
-
-def most(values: list[Any]) -> Any:
-    return max((v for v in values if v is not None), default=None)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(series(), st.lists(st.integers(0, 40 * 86_400), max_size=4))
 def test_thinned_once_or_often_the_extremes_the_last_and_what_counters_moved_stay(
     looks: list[tuple[datetime, QueueLook, WorkerLook]], later: list[int]
@@ -412,8 +402,6 @@ def test_a_year_of_queues_takes_little_room(tmp_path: Path) -> None:
     """Five of the 200 queues of the bench (tests/bench/looks.py), which has the real size."""
     from bench.looks import NOW, year
 
-    from qpanalytics.ledger import tables
-
     store = Store(tmp_path / "qpa.duckdb")
     made = year(5)
     with store.write() as con:
@@ -514,54 +502,56 @@ depth = 2
 """
 
 
+Run = Callable[..., tuple[int, str, str]]
+
+
 @pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[tuple[Path, Any]]:
-    """A folder configured for a reader of lists of a real server, and the server."""
-    (tmp_path / "tiny_list.py").write_text(_TINY)
-    (tmp_path / "sitecustomize.py").write_text(
-        "import qpanalytics.sources\nqpanalytics.sources.SNAPSHOTS['tiny'] = 'tiny_list'\n"
-    )
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """`qpa` in this process, in a folder of its own, with the reader known; exit status and what it said."""
+    (tmp_path / "qpa_tiny_list.py").write_text(_TINY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(SNAPSHOTS, "tiny", "qpa_tiny_list")
+    monkeypatch.setenv("QPA_TEST_PASSWORD", PASSWORD)
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.chdir(tmp_path)
+
+    def qpa_(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["qpa", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return qpa_
+
+
+def test_from_a_real_server_to_the_table_and_the_exit_status(tmp_path: Path, run: Run) -> None:
     with running() as server:
         (tmp_path / "qpa.toml").write_text(_CONFIG.format(url=server.url(2)), encoding="utf-8")
-        yield tmp_path, server
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`qpa` in a process of its own, with the reader known."""
-    path = f"{folder}{os.pathsep}{Path(__file__).parent.parent}"
-    env = {**os.environ, "PYTHONPATH": path, "QPA_TEST_PASSWORD": PASSWORD, "COLUMNS": "250"}
-    return subprocess.run(
-        [sys.executable, "-m", "qpanalytics", *words],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-def test_from_a_real_server_to_the_table_and_the_exit_status(tiny: tuple[Path, Any]) -> None:
-    folder, server = tiny
-    done = run(folder, "doctor")
-    assert "source shop: it answers, with 2 queues and 1 worker" in done.stdout, done
-    assert "worker w1 is gone" in done.stdout and "jobs hold no time" in done.stdout
-    server.client(2).rpush("mail", "a", "b")
-    done = run(folder, "collect")
-    assert (done.returncode, done.stdout) == (0, "shop: 2 queues, 1 worker\n"), done
-    assert done.stderr == "qpa: shop: jobs hold no time\n"
-    rows = json.loads(run(folder, "queues", "--fail-on", "promise", "--format", "json").stdout)
-    assert [(r["queue"], r["depth"], r["active"], r["promise"]) for r in rows] == [
-        ("mail", 2, None, "kept"), ("naïve: 💥", 0, None, "")
-    ]  # fmt: skip
-    assert rows[0]["taken_at"].endswith("Z") and rows[0]["system"] == "tiny-list"
-    server.client(2).rpush("mail", "c")
-    assert run(folder, "collect", "--due").stdout == "", "an hour has not passed"
-    assert run(folder, "collect").returncode == 0
-    done = run(folder, "queues", "--fail-on", "promise")
-    assert done.returncode == 1 and "mail" in done.stdout and "broken" in done.stdout
-    assert [run(folder, "workers", "--fail-on", word).returncode for word in ("gone", "stale", "dead")] == [1, 0, 2]
-    history = json.loads(run(folder, "queues", "--queue", "mail", "--history", "--format", "json").stdout)
-    assert [r["depth"] for r in history] == [2, 3]
-    assert server.denied() == []
-    server.client(2).set("naïve: 💥", "no list")
-    done = run(folder, "collect")
-    assert done.returncode == 3 and "holds another type" in done.stderr and PASSWORD not in done.stdout + done.stderr
-    assert len(json.loads(run(folder, "queues", "--history", "--format", "json").stdout)) == 4, "no row of a failed look"
-    done = run(folder, "prune")
-    assert done.returncode == 0 and "6 looks at queues and workers kept" in done.stdout, done
+        _, out, _ = run("doctor")
+        assert "source shop: it answers, with 2 queues and 1 worker" in out
+        assert "worker w1 is gone" in out and "jobs hold no time" in out
+        server.client(2).rpush("mail", "a", "b")
+        assert run("collect") == (0, "shop: 2 queues, 1 worker\n", "qpa: shop: jobs hold no time\n")
+        status, out, _ = run("queues", "--fail-on", "promise", "--format", "json")
+        rows = json.loads(out)
+        assert status == 0 and [(r["queue"], r["depth"], r["active"], r["promise"]) for r in rows] == [
+            ("mail", 2, None, "kept"), ("naïve: 💥", 0, None, "")
+        ]  # fmt: skip
+        assert rows[0]["taken_at"].endswith("Z") and rows[0]["system"] == "tiny-list"
+        server.client(2).rpush("mail", "c")
+        assert run("collect", "--due")[1] == "", "an hour has not passed"
+        assert run("collect")[0] == 0
+        status, out, _ = run("queues", "--fail-on", "promise")
+        assert status == 1 and "mail" in out and "broken" in out
+        assert [run("workers", "--fail-on", word)[0] for word in ("gone", "stale", "dead")] == [1, 0, 2]
+        _, out, _ = run("queues", "--queue", "mail", "--history", "--format", "json")
+        assert [r["depth"] for r in json.loads(out)] == [2, 3]
+        assert server.denied() == []
+        server.client(2).set("naïve: 💥", "no list")
+        status, out, err = run("collect")
+        assert status == 3 and "holds another type" in err and PASSWORD not in out + err
+        assert len(json.loads(run("queues", "--history", "--format", "json")[1])) == 4, "no row of a failed look"
+        status, out, _ = run("prune")
+        assert status == 0 and "6 looks at queues and workers kept" in out
