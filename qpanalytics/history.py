@@ -79,8 +79,8 @@ class History:
     maintenance: tuple[Maintenance, ...] = ()
     why_as_of: str = ""
     promises: tuple[PromiseTable, ...] = ()
-    #: Queue of a check, where the configuration names one.
-    check_queues: tuple[tuple[str, str], ...] = ()
+    #: Checks that the configuration names a queue for, or a check that they come after: (check, queue, after).
+    joins: tuple[tuple[str, str | None, str | None], ...] = ()
     looked_until: datetime | None = None
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)

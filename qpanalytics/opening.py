@@ -82,7 +82,7 @@ def opened(
         maintenance=tuple(configured.maintenance),
         why_as_of=why,
         promises=tuple(configured.promise),
-        check_queues=tuple((entry.check, entry.queue) for entry in configured.check if entry.queue is not None),
+        joins=tuple((e.check, e.queue, e.after) for e in configured.check if e.queue is not None or e.after is not None),
         looked_until=looked_until,
     )
 

@@ -241,7 +241,7 @@ def frame(columns: Columns, rows: list[Row], *, counts: tuple[str, ...] = (), fl
     """The declared columns of rows: times from `..._us`, texts as they are, what is counted whole, the rest reals."""
     import pandas as pd
 
-    texts = ("source", "queue", "worker", "check", "why", "kind", "state", "day", "of")
+    texts = ("source", "queue", "worker", "check", "why", "state", "status", "day", "of", "producer")
     data: dict[str, Any] = {}
     for name in columns:
         if name.endswith("_at"):
