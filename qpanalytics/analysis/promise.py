@@ -106,7 +106,7 @@ def _oldest(most_s: float, queue: Row) -> tuple[str, float | None, str]:
         return "unknown", None, "the age of the oldest job is not known"
     if age > most_s:
         over = "at least " if queue["oldest_is"] == "lower_bound" else ""
-        return "broken", age, f"the oldest job waits {over}{spell.duration(age)}, promised {spell.duration(most_s)}"
+        return "broken", age, f"the oldest job waits {over}{spell.duration(age)}, more than the promised {spell.duration(most_s)}"
     if queue["oldest_is"] == "lower_bound":
         return "unknown", age, f"the oldest job waits at least {spell.duration(age)}, maybe longer"
     return "kept", age, ""

@@ -54,7 +54,7 @@ ORPHANED = Columns(
     taken_at="the last look",
     why="empty: queues that cannot tell are not in it",
 )
-#: A storm is told from three steps of growth that chance does not explain, and of so many jobs at least.
+#: A storm is told from the last of three steps; of fewer jobs it is none.
 STEPS = 3
 LEAST_GROWTH = 5
 #: How far back the usual pace is taken from, seconds.
@@ -65,7 +65,8 @@ def storms(history: History) -> pd.DataFrame:
     """Retry storms of the window where they began: retries grow, and no more jobs get done than before.
 
     Retries that grow because there is more of everything are none: what succeeds grows with them. Growth counts when
-    three steps bring at least five jobs and more than three times the scatter of so many. Where the system counts nothing
+    two looks in a row show at least five jobs more than the hour before did, and more than three times the scatter of so
+    many. Where the system counts nothing
     that was finished, growth alone is told, and `why` says so.
     """
     rows: list[Row] = []
@@ -82,10 +83,12 @@ def _storms(found: Steps) -> list[Row]:
     place = STEPS
     while place < len(at):
         first = place - STEPS
-        if not _grows(retrying, first, place):
+        base = _base(retrying, at, first)
+        if not _grows(retrying, first, place, base):
             place += 1
             continue
-        began = first + int(np.nanargmin(retrying[first:place]))
+        calm = np.flatnonzero(retrying[: place - 1] <= base)
+        began = int(calm[-1]) if len(calm) else first
         usual = (at[:-1] >= at[began] - BEFORE_S) & (at[1:] <= at[began])
         now = rates.rate(done[began:place], found.seconds[began:place])
         before = rates.rate(done[usual], found.seconds[usual])
@@ -112,12 +115,20 @@ def _storms(found: Steps) -> list[Row]:
     return rows
 
 
-def _grows(retrying: Floats, first: int, place: int) -> bool:
+def _base(retrying: Floats, at: Floats, first: int) -> float:
+    """What is usual: the median of the hour up to `first`, or what that look shows where there is no such hour."""
+    hour = retrying[: first + 1][at[: first + 1] >= at[first] - BEFORE_S]
+    hour = hour[np.isfinite(hour)]
+    return float(np.median(hour)) if len(hour) >= rates.LEAST else float(hour.min(initial=np.inf))
+
+
+def _grows(retrying: Floats, first: int, place: int, base: float) -> bool:
+    """Whether the last two of three steps are above the usual by more than chance, and the last is the most."""
     part = retrying[first : place + 1]
-    if not np.isfinite(part).all():
+    if not np.isfinite(part).all() or not np.isfinite(base):
         return False
-    growth = float(part[-1] - part.min())
-    return growth >= max(LEAST_GROWTH, 3 * sqrt(part.min() + 1)) and bool(part[-1] == part.max())
+    over = base + max(LEAST_GROWTH, 3 * sqrt(base + 1))
+    return bool(part[-2] >= over and part[-1] >= over and part[-1] == part.max() and part[-1] > part[0])
 
 
 def _same(now: rates.Rate, before: rates.Rate) -> bool:
