@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,8 @@ def test_no_rate_is_negative_and_thinning_changes_no_total(steps: list[tuple[int
     for more, reset, _ in steps:
         total = more if reset else total + more
         totals.append(total)
-    resets = sum(a > b for a, b in zip(totals, totals[1:], strict=False))
-    done = sum(b - a if b >= a else b for a, b in zip(totals, totals[1:], strict=False))
+    resets = sum(a > b for a, b in pairwise(totals))
+    done = sum(b - a if b >= a else b for a, b in pairwise(totals))
     h = shown(len(steps), lambda k: QueueLook("q", depth=steps[k][2], processed_total=totals[k]), every=7.0)
     row = only(qpa.flow(h))
     seconds = 420 * (len(steps) - 1)
@@ -155,7 +156,7 @@ def test_no_rate_is_negative_and_thinning_changes_no_total(steps: list[tuple[int
     looks = h.window(h.since, h.until).queues
     first = looks["taken_at"].iloc[0]
     place = round((first - START).total_seconds() / 420)
-    kept = sum(b - a if b >= a else b for a, b in zip(totals[place:], totals[place + 1 :], strict=False))
+    kept = sum(b - a if b >= a else b for a, b in pairwise(totals[place:]))
     assert looks["processed_gain"].iloc[1:].sum() == kept
     assert looks["depth_max"].max() == max(s[2] for s in steps) and looks["depth_min"].min() == min(s[2] for s in steps)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qpanalytics.cli.options import Asked, Config, Db, now
+
+if TYPE_CHECKING:
+    from qpanalytics.store.db import Store
 
 
 def register(app: typer.Typer) -> None:
@@ -34,14 +37,11 @@ def prune(
     settings = asked.settings()
     keep_s = settings.store.keep if keep is None else _seconds(keep)
     store = asked.store(settings)
-    if not store.exists():
-        raise StoreError(f"there is no store at {store.name}. Make one with: qpa import FILE --checks FILE, or try: qpa demo")
-    with store.read() as con:
-        ((looks,),) = con.execute(
-            "select (select count(*) from store.queue_snapshots) + (select count(*) from store.worker_snapshots)"
-        ).fetchall()
+    looks = _looks(store) if store.exists() else 0
     if keep_s is None and not looks:
         raise UsageError('how long are pings kept? Say --keep 400d, or keep = "400 d" under [store] in qpa.toml')
+    if not store.exists():
+        raise StoreError(f"there is no store at {store.name}. Make one with: qpa import FILE --checks FILE, or try: qpa demo")
     clock = now()
     before = clock - timedelta(seconds=keep_s or 0)
     with store.write() as con:
@@ -67,6 +67,13 @@ def prune(
 
 #: Checks named for keeping their pings.
 MOST_NAMES = 5
+
+
+def _looks(store: Store) -> int:
+    """How many rows of queues and workers there are."""
+    with store.read() as con:
+        sql = "select (select count(*) from store.queue_snapshots) + (select count(*) from store.worker_snapshots)"
+        return int(con.execute(sql).fetchall()[0][0])
 
 
 def _seconds(keep: str) -> float:
