@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 FRESH = timedelta(hours=1)
 #: The window where none is asked for: this long before as_of.
 DEFAULT_WINDOW = timedelta(days=90)
-#: How long before a window the look may lie that its first step of a counter is counted from.
-_LEAD = timedelta(hours=26)
 _PARAMETER = re.compile(r"\$([a-z_]+)")
 
 
@@ -159,11 +157,14 @@ class History:
         """The end of the window for looks at queues and workers: as the window's, unless that ends with as_of."""
         return self.looks_as_of + TICK if self.until == self.as_of + TICK else self.until
 
-    def looks(self, name: str, /, *, since: datetime | None = None, **params: Any) -> pa.Table:
+    def looks(
+        self, name: str, /, *, since: datetime | None = None, lead: timedelta = timedelta(0), **params: Any
+    ) -> pa.Table:
         """Runs `analysis/sql/<name>.sql` over `queue_looks` and `worker_looks`, as known at `looks_as_of`.
 
         $since, $until, $as_of and $sources (those picked, else null) are given where named; `since` takes the place of
-        the window's. The ledger is not needed for it, so it is not prepared.
+        the window's; of looks up to `lead` before it the counters' first step is taken. The ledger is not needed for it, so
+        it is not prepared.
         """
         text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
         known = {
@@ -171,7 +172,7 @@ class History:
             "sources": list(self.pick.sources) or None, **params,
         }  # fmt: skip
         wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", text)))
-        first_us, last_us = micros(known["since"] - _LEAD), micros(self.looks_as_of)
+        first_us, last_us = micros(known["since"] - lead), micros(self.looks_as_of)
         with ExitStack() as open_:
             con = self._session.con or open_.enter_context(self.store.read())
             for kind in thinning.KINDS:

@@ -133,7 +133,7 @@ def test_too_few_looks_give_a_rate_without_an_interval_and_one_gives_none() -> N
     assert isnan(row["net_per_min"]) and row["flow_why"] == "there is no look before this one" and row["drains"] == ""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(0, 30)), min_size=2, max_size=60),
     st.integers(0, 3),

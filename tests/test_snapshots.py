@@ -279,7 +279,7 @@ def stored(looks: list[tuple[datetime, QueueLook, WorkerLook]]) -> MemoryStore:
     return _KEPT[0]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(series(), st.lists(st.integers(0, 40 * 86_400), max_size=4))
 def test_thinned_once_or_often_the_extremes_the_last_and_what_counters_moved_stay(
     looks: list[tuple[datetime, QueueLook, WorkerLook]], later: list[int]

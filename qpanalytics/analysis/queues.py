@@ -91,6 +91,8 @@ RECENT = timedelta(hours=1)
 LEAST_STEPS = 8
 #: But of nothing older.
 FURTHEST = timedelta(hours=24)
+#: How long before a window the look may lie that its first step of a counter is counted from.
+LEAD = timedelta(hours=26)
 
 
 def queues(history: History, *, queue: Sequence[str] = ()) -> pd.DataFrame:
@@ -125,7 +127,7 @@ def looks(history: History, *, queue: Sequence[str] = ()) -> pd.DataFrame:
     """All looks at queues in the window, by queue, then by time; `queue` takes shell patterns."""
     from qpanalytics.analysis.frames import to_pandas
 
-    return LOOKS.order(to_pandas(picked(history.looks("queue_looks"), "queue", queue, history)))
+    return LOOKS.order(to_pandas(picked(history.looks("queue_looks", lead=LEAD), "queue", queue, history)))
 
 
 def last_looks(history: History, name: str) -> pa.Table:

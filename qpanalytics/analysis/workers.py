@@ -56,6 +56,6 @@ def workers(history: History, *, worker: Sequence[str] = ()) -> pd.DataFrame:
 def looks(history: History, *, worker: Sequence[str] = ()) -> pd.DataFrame:
     """All looks at worker processes in the window, by worker, then by time; `worker` takes shell patterns."""
     from qpanalytics.analysis.frames import to_pandas
-    from qpanalytics.analysis.queues import picked
+    from qpanalytics.analysis.queues import LEAD, picked
 
-    return LOOKS.order(to_pandas(picked(history.looks("worker_looks"), "worker", worker, history)))
+    return LOOKS.order(to_pandas(picked(history.looks("worker_looks", lead=LEAD), "worker", worker, history)))

@@ -17,6 +17,11 @@ from qpanalytics.instants import instant, micros
 
 #: From which age on one look is kept for so long a stretch, coarsest last. A coarser one is made of whole finer ones.
 STEPS = ((timedelta(hours=48), timedelta(minutes=5)), (timedelta(days=30), timedelta(hours=1)))
+MICRO = timedelta(microseconds=1)
+#: What is thinned at a time; a whole number of stretches.
+PART = timedelta(days=4)
+#: How long before a stretch the look may lie that its first step of a counter is counted from.
+LEAD = timedelta(hours=26)
 #: How often the store is thinned while it is fed.
 AT_MOST_EVERY = timedelta(hours=1)
 #: In store.settings: when that was last done.
@@ -127,13 +132,15 @@ def _merged(kind: Kind, rows: str, bucket_us: int) -> str:
 def due(con: duckdb.DuckDBPyConnection, now: datetime) -> bool:
     """Whether the store was not thinned for an hour."""
     row = con.execute("select value from store.settings where name = ?", [_DONE]).fetchone()
-    return row is None or now - instant(int(row[0])) >= AT_MOST_EVERY
+    return row is None or not timedelta(0) <= now - instant(int(row[0])) < AT_MOST_EVERY
 
 
 def thin(con: duckdb.DuckDBPyConnection, now: datetime, *, everything: bool = False) -> int:
     """Thins what has become old since the last time (or `everything`), in the caller's transaction; rows that went."""
     row = con.execute("select value from store.settings where name = ?", [_DONE]).fetchone()
     done = None if row is None or everything else instant(int(row[0]))
+    if done is not None and done > now:  # a clock that was set back
+        done = None
     gone = 0
     for age, stretch in STEPS:
         # whole stretches only: one that is still filling up would be cut in two
@@ -152,27 +159,44 @@ def again(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _thin(con: duckdb.DuckDBPyConnection, kind: Kind, stretch: timedelta, since: datetime | None, until: datetime) -> int:
-    """One row for each stretch of [since, until); the number of rows that went."""
-    bucket_us = stretch // timedelta(microseconds=1)
+    """One row for each stretch of [since, until), four days at a time so that memory stays flat; the number of rows that went."""
     span = {"until": until, **({} if since is None else {"since": since})}
     within = "taken_at < $until" + ("" if since is None else " and taken_at >= $since")
+    parts = con.execute(
+        f"""
+        select distinct b // {PART // stretch} from (
+            select epoch_us(taken_at) // {stretch // MICRO} as b from store.{kind.table} where {within}
+            group by source, {kind.name}, b having count(*) > 1
+        ) order by 1
+        """,  # noqa: S608 - our own words
+        span,
+    ).fetchall()
+    gone = 0
+    for (part,) in parts:
+        first = instant(int(part) * (PART // MICRO))
+        gone += _thin_part(con, kind, stretch, max(first, since or first), min(first + PART, until))
+    return gone
+
+
+def _thin_part(con: duckdb.DuckDBPyConnection, kind: Kind, stretch: timedelta, since: datetime, until: datetime) -> int:
+    """One row for each stretch of [since, until) that has several; the number of rows that went."""
+    bucket_us = stretch // MICRO
     # The step of a counter needs the look before the first. That is the last of an earlier stretch, so it was kept; what
     # stopped being shown for longer than this lead begins anew.
-    lead = "" if since is None else " and taken_at >= $since::timestamptz - interval 26 hours"
-    ((some,),) = con.execute(f"select count(*) from store.{kind.table} where {within}", span).fetchall()  # noqa: S608 - ours
-    if not some:
-        return 0
-    rows = whole(kind, f"(from store.{kind.table} where taken_at < $until{lead})", seconds=False)
+    rows = whole(kind, f"(from store.{kind.table} where taken_at < $until and taken_at >= $lead)", seconds=False)
     con.execute(
-        f"create or replace temp table thinned as {_merged(kind, f'(from ({rows}) where {within})', bucket_us)}", span
+        f"create or replace temp table thinned as {_merged(kind, f'(from ({rows}) where taken_at >= $since)', bucket_us)}",
+        {"since": since, "until": until, "lead": since - LEAD},
     )
     # Where a look is the only one of its stretch it stays as it is.
     ((went,),) = con.execute(
         f"""
         delete from store.{kind.table} r using (select distinct source, {kind.name} as it, epoch_us(taken_at) // {bucket_us} as b
             from thinned) t
-        where r.source = t.source and r.{kind.name} = t.it and epoch_us(r.taken_at) // {bucket_us} = t.b
-        """  # noqa: S608 - our own words
+        where r.taken_at >= $since and r.taken_at < $until
+            and r.source = t.source and r.{kind.name} = t.it and epoch_us(r.taken_at) // {bucket_us} = t.b
+        """,  # noqa: S608 - our own words
+        {"since": since, "until": until},
     ).fetchall()
     con.execute(f"insert into store.{kind.table} by name from thinned order by taken_at, source, {kind.name}")
     ((came,),) = con.execute("select count(*) from thinned").fetchall()
