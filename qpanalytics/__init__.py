@@ -21,20 +21,26 @@ _PLACES = {
     "coverage": "qpanalytics.analysis.coverage",
     "demo": "qpanalytics.opening",
     "durations": "qpanalytics.analysis.durations",
+    "flow": "qpanalytics.analysis.flow",
     "lateness": "qpanalytics.analysis.lateness",
     "load": "qpanalytics.opening",
     "plot": "qpanalytics.plot",
+    "queues": "qpanalytics.analysis.queues",
     "report": "qpanalytics.report",
     "success": "qpanalytics.analysis.success",
     "verdicts": "qpanalytics.verdict",
+    "workers": "qpanalytics.analysis.workers",
 }
 
 if TYPE_CHECKING:
     from qpanalytics import plot as plot
     from qpanalytics.analysis.coverage import coverage as coverage
     from qpanalytics.analysis.durations import durations as durations
+    from qpanalytics.analysis.flow import flow as flow
     from qpanalytics.analysis.lateness import lateness as lateness
+    from qpanalytics.analysis.queues import queues as queues
     from qpanalytics.analysis.success import success as success
+    from qpanalytics.analysis.workers import workers as workers
     from qpanalytics.errors import QpaError as QpaError
     from qpanalytics.history import History as History
     from qpanalytics.opening import demo as demo

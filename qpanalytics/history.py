@@ -21,12 +21,13 @@ from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
 from qpanalytics.ledger.reading import Scope, prepare
 from qpanalytics.ledger.versions import FOREVER_US, Version, in_force
+from qpanalytics.store import thinning
 from qpanalytics.store.db import MemoryStore, Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from qpanalytics.settings import Maintenance
+    from qpanalytics.settings import Maintenance, PromiseTable
 
 #: A look at a live source that is older says nothing of the present.
 FRESH = timedelta(hours=1)
@@ -64,6 +65,9 @@ class History:
 
     Each frame is read when first asked for, over a connection that is closed again, so an open notebook never blocks
     a collector. `why_as_of` says why `as_of` is not now, where it is not.
+
+    `as_of` is held back to the last look at the monitors, since later pings were not seen. What queues and workers showed
+    needs no such care, each row says when that was: their looks are known up to `looked_until`, where that is given.
     """
 
     store: Store
@@ -73,6 +77,10 @@ class History:
     pick: Pick = Pick()
     maintenance: tuple[Maintenance, ...] = ()
     why_as_of: str = ""
+    promises: tuple[PromiseTable, ...] = ()
+    #: Checks that the configuration names a queue for, or a check that they come after: (check, queue, after).
+    joins: tuple[tuple[str, str | None, str | None], ...] = ()
+    looked_until: datetime | None = None
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
     _answers: dict[tuple[str, str], pa.Table] = field(default_factory=dict, compare=False)
@@ -165,6 +173,40 @@ class History:
             for name, params in questions:
                 self._answers[name, repr(sorted(params.items()))] = self.sql(name, **params)
 
+    @property
+    def looks_as_of(self) -> datetime:
+        """Up to when looks at queues and workers are known."""
+        return self.as_of if self.looked_until is None else max(self.as_of, self.looked_until)
+
+    @property
+    def looks_until(self) -> datetime:
+        """The end of the window for looks at queues and workers: as the window's, unless that ends with as_of."""
+        return self.looks_as_of + TICK if self.until == self.as_of + TICK else self.until
+
+    def looks(
+        self, name: str, /, *, since: datetime | None = None, lead: timedelta = timedelta(0), **params: Any
+    ) -> pa.Table:
+        """Runs `analysis/sql/<name>.sql` over `queue_looks` and `worker_looks`, as known at `looks_as_of`.
+
+        $since, $until, $as_of and $sources (those picked, else null) are given where named; `since` takes the place of
+        the window's; of looks up to `lead` before it the counters' first step is taken. The ledger is not needed for it, so
+        it is not prepared.
+        """
+        text = (resources.files("qpanalytics.analysis") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+        known = {
+            "since": since or self.since, "until": self.looks_until, "as_of": self.looks_as_of,
+            "sources": list(self.pick.sources) or None, **params,
+        }  # fmt: skip
+        wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", text)))
+        first_us, last_us = micros(known["since"] - lead), micros(self.looks_as_of)
+        with ExitStack() as open_:
+            con = self._session.con or open_.enter_context(self.store.read())
+            for kind in thinning.KINDS:
+                span = f"make_timestamptz({first_us}) and make_timestamptz({last_us})"
+                rows = f"(from store.{kind.table} where taken_at between {span})"
+                con.execute(f"create or replace temp view {kind.name}_looks as {thinning.whole(kind, rows)}")
+            return con.sql(text, params={k: v for k, v in known.items() if k in wanted}).to_arrow_table()
+
     def frame(self, name: str) -> pd.DataFrame:
         """One of the public frames, as declared in `qpanalytics.analysis.frames`."""
         if name not in self._frames:
@@ -198,6 +240,16 @@ class History:
     def coverage(self) -> pd.DataFrame:
         """What could be seen of each check in the window."""
         return self.frame("coverage")
+
+    @property
+    def queues(self) -> pd.DataFrame:
+        """The looks at queues in the window, by queue, then by time."""
+        return self.frame("queues")
+
+    @property
+    def workers(self) -> pd.DataFrame:
+        """The looks at worker processes in the window, by worker, then by time."""
+        return self.frame("workers")
 
     def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
         rows = con.execute(
@@ -273,13 +325,14 @@ def resolve_as_of(
     """The instant to ask about where none is given: now, or the last that anything is known of, and why.
 
     A store that has only files, none of which reaches into [since, until), has nothing to say of now. Live sources are
-    known as they were looked at last, as long as that is not too long ago: since then all of them are `unknown`.
+    known as they were looked at last, as long as that is not too long ago: since then all of them are `unknown`. Looks at
+    queues hold nothing back, however seldom they are: they say nothing of pings, and each stands for its own instant.
     """
     with store.read() as con:
         rows = con.execute(
             """
             select kind <> 'file' as live, epoch_us(max(until_at)) from store.fetches
-            where until_at is not null group by live, case when kind <> 'file' then source end
+            where until_at is not null and kind <> 'snapshot' group by live, case when kind <> 'file' then source end
             """
         ).fetchall()
     looked = [instant(us) for live, us in rows if live]

@@ -69,8 +69,9 @@ def opened(
     """
     agree(store, configured, now=now)
     end, at = instant(f"{prefix}until", until, now), instant(f"{prefix}as-of" if prefix else "as_of", as_of, now)
-    why = ""
+    why, looked_until = "", None
     if at is None:
+        looked_until = now
         at, why = resolve_as_of(store, now=now, since=instant(f"{prefix}since", since, now), until=end)
     return History(
         store,
@@ -80,6 +81,9 @@ def opened(
         pick=pick,
         maintenance=tuple(configured.maintenance),
         why_as_of=why,
+        promises=tuple(configured.promise),
+        joins=tuple((e.check, e.queue, e.after) for e in configured.check if e.queue is not None or e.after is not None),
+        looked_until=looked_until,
     )
 
 

@@ -73,11 +73,16 @@ DECLARED = {"checks": CHECKS, "pings": PINGS, "runs": RUNS, "occurrences": OCCUR
 
 
 def read(history: History, name: str) -> pd.DataFrame:
-    """The frame `name` of `history` (`checks`, `pings`, `runs`, `occurrences` or `coverage`), columns as declared."""
+    """The frame `name` of `history` (`checks`, `pings`, ..., `queues`, `workers` or `coverage`), columns as declared."""
     if name == "coverage":
         from qpanalytics.analysis.coverage import coverage
 
         return coverage(history)
+    if name in ("queues", "workers"):
+        from importlib import import_module
+
+        every: pd.DataFrame = import_module(f"qpanalytics.analysis.{name}").looks(history)
+        return every
     return DECLARED[name].order(to_pandas(history.sql(name)))
 
 

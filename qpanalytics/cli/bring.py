@@ -115,7 +115,8 @@ def bring_exports(store: Store, settings: Settings, folders: Sequence[str], *, c
     for folder, brought in zip(folders, all_brought, strict=True):
         checks = f"{spell.plural(brought.checks, 'check')}, {spell.number(brought.new_checks)} new"
         pings = f"{spell.plural(brought.pings, 'ping')}, {spell.number(brought.added)} new"
-        typer.echo(f"{spell.plain(folder)}: {checks}; {pings}; {spell.plural(len(brought.touched), 'check')} derived")
+        looks = f"; {spell.plural(brought.looks, 'new look')} at queues and workers" if brought.looks else ""
+        typer.echo(f"{spell.plain(folder)}: {checks}; {pings}; {spell.plural(len(brought.touched), 'check')} derived{looks}")
         if brought.configured and not settings.check:
             typer.echo(
                 f"qpa: {spell.plain(folder)}: {spell.plural(brought.configured, 'promise')} stood in a qpa.toml, which an export "

@@ -79,14 +79,21 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
         row = con.execute(
             """
             select (select count(*) from store.checks), (select count(*) from store.pings),
-                (select epoch_us(max(received_at)) from store.pings), (select epoch_us(max(until_at)) from store.fetches)
+                (select epoch_us(max(received_at)) from store.pings),
+                (select epoch_us(max(until_at)) from store.fetches where kind <> 'snapshot'),
+                (select count(distinct (source, queue)) filter (where queue <> '*') from store.queue_snapshots),
+                (select count(distinct (source, worker)) from store.worker_snapshots)
             """
         ).fetchone()
-    checks, pings, *seen = row or (0, 0, None, None)
+    checks, pings, *seen, queues, workers = row or (0, 0, None, None, 0, 0)
+    if queues or workers:
+        yield Seen("ok", f"data: {spell.plural(queues, 'queue')}, {spell.plural(workers, 'worker')}")
     # DuckDB gives aware times only to those who have pytz
     last, vouched = (None if us is None else instant(us) for us in seen)
-    if not checks:
+    if not checks and not queues and not workers:
         yield Seen("note", "data: the store is empty. Fill it with: qpa import FILE --checks FILE")
+        return
+    if not checks:
         return
     yield Seen("ok", f"data: {spell.plural(checks, 'check')}, {spell.plural(pings, 'ping')}")
     if last is not None and last > clock + CLOCKS_DIFFER:

@@ -17,7 +17,7 @@ from qpanalytics.instants import TICK, instant, micros
 if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.settings import Settings, SourceTable
-    from qpanalytics.sources.base import SeenCheck
+    from qpanalytics.sources.base import SeenCheck, Snapshot
     from qpanalytics.store.db import Store
 
 #: A server's clock that differs by more moves runs over their deadlines.
@@ -25,6 +25,8 @@ CLOCKS_DIFFER_S = 5.0
 #: How far back, and of how many checks of a source, the server's own record of downs is compared with ours.
 COMPARED = timedelta(days=7)
 COMPARED_CHECKS = 5
+#: What is said of single queues of one source.
+MOST_NOTES = 5
 #: A server finds a time-out by looking now and then, and cuts times to seconds.
 SAME_DOWN_US = 5_000_000
 
@@ -53,11 +55,15 @@ def _asked(table: SourceTable, folder: Path, history: History | None, clock: dat
     """Whether the source answers, and what it may tell."""
     from qpanalytics.cli.options import now
     from qpanalytics.sources import open_configured
+    from qpanalytics.sources.base import SnapshotSource
 
     name = spell.plain(table.name)
     try:
         source = open_configured(table, os.environ, folder, now)
         try:
+            if isinstance(source, SnapshotSource):
+                yield from _shown(name, source.snapshot({}))
+                return
             seen = source.checks()
             yield Seen("ok", f"source {name}: it answers, with {spell.plural(len(seen), 'check')}")
             unread = [c for c in seen if c.why]
@@ -69,6 +75,30 @@ def _asked(table: SourceTable, folder: Path, history: History | None, clock: dat
             source.close()
     except QpaError as error:
         yield Seen("bad", f"source {name}: {str(error).removeprefix(f'{name}: ')}")
+
+
+def _shown(name: str, seen: Snapshot) -> Iterator[Seen]:
+    """What one look at queues and workers shows, and whose clock is off."""
+    queues = sum(q.queue != "*" for q in seen.queues)
+    grade: Literal["ok", "note"] = "ok" if queues or seen.workers else "note"
+    shown = f"{spell.plural(queues, 'queue')} and {spell.plural(len(seen.workers), 'worker')}"
+    silent = [w for w in seen.workers if w.state in ("stale", "gone")]
+    yield Seen(grade, f"source {name}: it answers, with {shown}")
+    if silent:
+        more = f" and {len(silent) - 1} more" if silent[1:] else ""
+        yield Seen("note", f"source {name}: worker {spell.plain(silent[0].worker)} is {silent[0].state}{more}")
+    for note in seen.notes[:MOST_NOTES]:
+        yield Seen("note", f"source {name}: {spell.plain(note)}")
+    if len(seen.notes) > MOST_NOTES:
+        yield Seen("note", f"source {name}: and {len(seen.notes) - MOST_NOTES} more")
+    if seen.offset_s is not None:
+        yield from _clock(name, seen.offset_s)
+
+
+def _clock(name: str, offset_s: float) -> Iterator[Seen]:
+    if abs(offset_s) > CLOCKS_DIFFER_S:
+        way = "ahead of" if offset_s > 0 else "behind"
+        yield Seen("note", f"source {name}: its clock is {spell.duration(abs(offset_s))} {way} this one. Set either")
 
 
 def _compared(
@@ -106,6 +136,7 @@ def _compared(
 
 def _looks(live: Iterable[SourceTable], store: Store, clock: datetime) -> Iterator[Seen]:
     """How the last look at each source went, what waits to be stored, and whose clock is off."""
+    from qpanalytics.sources import SNAPSHOTS
     from qpanalytics.store.state import State
 
     path = State.path_beside(store.path)
@@ -135,12 +166,11 @@ def _looks(live: Iterable[SourceTable], store: Store, clock: datetime) -> Iterat
                 short = why.removeprefix(f"{name}: ")
                 ago = spell.duration(max((clock - at).total_seconds(), 0.0))
                 yield Seen("bad" if why else "ok", f"source {name}: last look {ago} ago{f': {short}' if why else ''}")
+            if table.kind in SNAPSHOTS:
+                continue  # its clock was asked just now
             offsets = [c["offset_s"] for c in state.cursors(table.name).values() if c.get("offset_s") is not None]
-            if offsets and abs(median(offsets)) > CLOCKS_DIFFER_S:
-                way = "ahead of" if median(offsets) > 0 else "behind"
-                yield Seen(
-                    "note", f"source {name}: its clock is {spell.duration(abs(median(offsets)))} {way} this one. Set either"
-                )
+            if offsets:
+                yield from _clock(name, median(offsets))
 
 
 def _pace(history: History, settings: Settings) -> Iterator[Seen]:

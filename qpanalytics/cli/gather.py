@@ -34,12 +34,15 @@ def collect(
     source: Annotated[
         list[str] | None, typer.Option("--source", help="Only this source of qpa.toml; repeatable.")
     ] = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only sources whose `every` has passed since they were last looked at.")
+    ] = False,
     db: Db = None,
     config: Config = None,
 ) -> None:
     """Look at every live source once, and take what it shows into the store."""
     from qpanalytics.cli.progress import progress
-    from qpanalytics.collect.run import Collector, agree_on_cursors
+    from qpanalytics.collect.run import Collector, agree_on_cursors, is_due
     from qpanalytics.sources import open_configured
     from qpanalytics.store.state import State
 
@@ -58,6 +61,10 @@ def collect(
         state = open_.enter_context(State.beside(store.path))
         if fed_before is not None:
             agree_on_cursors(state, fed_before.get(state.identity, 0))
+        if due:
+            looked = state.looked()
+            every = {table.name: table.every for table in tables}
+            sources = [s for s in sources if is_due(every[s.name], looked.get(s.name), now())]
         with progress("collecting") as step:
             looks = Collector(state, now, step=step).collect(sources)
         fed, held = _feed(store, state)
@@ -125,17 +132,29 @@ def _say(looks: Sequence[Look], fed: Fed | None, held: str, state: State) -> Non
         lost = f", {spell.plural(look.lost, 'ping')} lost before we looked" if look.lost else ""
         lost += f", {spell.plural(look.bad, 'ping')} not readable" if look.bad else ""
         failed = f", {spell.plural(look.failed, 'check')} not read" if look.failed else ""
+        if look.queues is not None or look.workers is not None:
+            seen = f"{spell.plural(look.queues or 0, 'queue')}, {spell.plural(look.workers or 0, 'worker')}"
+            typer.echo(f"{spell.plain(look.source)}: {seen}")
+            _say_notes(look)
+            continue
         asked = f"{spell.plural(look.pings, 'ping')} in {spell.plural(look.asked, 'reply', 'replies')}"
         if look.checks or not look.why:
             typer.echo(f"{spell.plain(look.source)}: {spell.plural(look.checks, 'check')}, {asked}{lost}{failed}")
-        for note in look.notes[:MOST_NOTES]:
-            typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(note)}", err=True)
-        if len(look.notes) > MOST_NOTES:
-            typer.echo(f"qpa: {spell.plain(look.source)}: and {len(look.notes) - MOST_NOTES} more; see: qpa coverage", err=True)
+        _say_notes(look)
     if fed is None:
         typer.echo(f"qpa: {held} Nothing is lost: it waits in {state.name} for the next qpa collect.", err=True)
-    else:
+    elif fed.pings or fed.checks or any(look.queues is None for look in looks):
         typer.echo(f"{spell.plural(fed.pings, 'new ping')}; {spell.plural(fed.checks, 'check')} derived")
+
+
+def _say_notes(look: Look) -> None:
+    from qpanalytics import spell
+
+    for note in look.notes[:MOST_NOTES]:
+        typer.echo(f"qpa: {spell.plain(look.source)}: {spell.plain(note)}", err=True)
+    if len(look.notes) > MOST_NOTES:
+        see = "qpa coverage" if look.queues is None else "qpa queues --format json"
+        typer.echo(f"qpa: {spell.plain(look.source)}: and {len(look.notes) - MOST_NOTES} more; see: {see}", err=True)
 
 
 #: What is said of single checks of one source; all of it is in `qpa coverage`.

@@ -35,6 +35,15 @@ CHECK_COLUMNS = (
 #: More rows than a terminal helps with; csv and json always hold all.
 MOST_ROWS = 200
 
+#: And of queues and workers.
+QUEUE_COLUMNS = (
+    "source", "queue", "taken_at", "depth", "oldest_age_s", "active", "orphaned", "delayed", "overdue", "retrying", "dead",
+    "paused", "arrivals_per_min", "service_per_min", "net_per_min", "drains", "drain_s", "promise", "promise_why",
+)  # fmt: skip
+WORKER_COLUMNS = (
+    "source", "worker", "state", "busy", "last_seen_at", "oldest_running_s", "queues", "restarts", "taken_at", "why",
+)  # fmt: skip
+
 FailOn = Annotated[
     list[str] | None, typer.Option("--fail-on", help="Exit with 1 if a check has this status; repeatable.")
 ]
@@ -61,6 +70,8 @@ def register(app: typer.Typer) -> None:
     ):
         app.command(name, help=help_text)(_quantile_verb(name))
     app.command("verdicts")(verdicts)
+    app.command("queues")(queues)
+    app.command("workers")(workers)
 
 
 def checks(
@@ -123,6 +134,64 @@ def verdicts(
     history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
     frame = found(history, tz=tz or settings.report.tz)
     _print(frame[list(VERDICT_COLUMNS)] if shape is Format.TABLE else frame, shape, tz)
+
+
+Every = Annotated[bool, typer.Option("--history", help="All looks of the window, not only the last.")]
+OfSource = Annotated[list[str] | None, typer.Option("--source", help="Only of this source; repeatable.")]
+
+
+def queues(
+    queue: Annotated[list[str] | None, typer.Option("--queue", help="Only these queues (shell pattern); repeatable.")] = None,
+    every: Every = False,
+    fail_on: Annotated[
+        list[str] | None, typer.Option("--fail-on", help="promise: exit with 1 if one is broken.")
+    ] = None,
+    db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
+    source: OfSource = None, shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """Each queue at the last look: what waits, how old it is, whether it drains, and whether promises are kept."""
+    from qpanalytics.analysis.promise import promise
+    from qpanalytics.analysis.queues import looks
+    from qpanalytics.analysis.queues import queues as figures
+
+    _known(fail_on, ("promise",))
+    history, _ = opened(Asked(db, config, as_of, since, until, None, None, source, tz), say=False)
+    frame = looks(history, queue=queue or ()) if every else figures(history, queue=queue or ())
+    _print(frame[[n for n in QUEUE_COLUMNS if n in frame]] if shape is Format.TABLE else frame, shape, tz)
+    if fail_on:
+        promised = promise(history) if every else frame.rename(columns={"promise": "state"})
+        if (promised["state"] == "broken").any():
+            raise typer.Exit(1)
+
+
+def workers(
+    worker: Annotated[list[str] | None, typer.Option("--worker", help="Only these (shell pattern); repeatable.")] = None,
+    every: Every = False,
+    fail_on: Annotated[
+        list[str] | None, typer.Option("--fail-on", help="stale, gone, unknown: exit with 1 if a worker is; repeatable.")
+    ] = None,
+    db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
+    source: OfSource = None, shape: Shape = Format.TABLE, tz: Tz = None,
+) -> None:  # fmt: skip
+    """Each worker process at the last look: is it alive, is it busy, and for how long with one job."""
+    from qpanalytics.analysis.workers import looks
+    from qpanalytics.analysis.workers import workers as figures
+
+    _known(fail_on, ("stale", "gone", "unknown"))
+    history, _ = opened(Asked(db, config, as_of, since, until, None, None, source, tz), say=False)
+    frame = looks(history, worker=worker or ()) if every else figures(history, worker=worker or ())
+    _print(frame[[n for n in WORKER_COLUMNS if n in frame]] if shape is Format.TABLE else frame, shape, tz)
+    if fail_on and (figures(history, worker=worker or ()) if every else frame)["state"].isin(fail_on).any():
+        raise typer.Exit(1)
+
+
+def _known(fail_on: list[str] | None, words: tuple[str, ...]) -> None:
+    from qpanalytics.errors import UsageError
+    from qpanalytics.spell import quoted
+
+    for word in fail_on or []:
+        if word not in words:
+            raise UsageError(f"--fail-on {quoted(word)} is not known here; there is {', '.join(words)}")
 
 
 def _frame_verb(name: str):  # type: ignore[no-untyped-def]

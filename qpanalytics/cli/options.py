@@ -73,8 +73,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def opened(asked: Asked) -> tuple[History, Settings]:
-    """The history that was asked for, over a store that agrees with the configuration."""
+def opened(asked: Asked, *, say: bool = True) -> tuple[History, Settings]:
+    """The history that was asked for, over a store that agrees with the configuration.
+
+    `say` is off for verbs that show looks at queues and workers: their present is not held back.
+    """
     from qpanalytics import spell
     from qpanalytics.errors import UsageError
 
@@ -88,13 +91,14 @@ def opened(asked: Asked) -> tuple[History, Settings]:
             f"--since {asked.since} is not before --until {asked.until}: the window is empty. Swap them, or give one only"
         )
     history = history_of(asked, settings, clock, asked.since, asked.until, asked.as_of)
-    if history.since >= min(history.until, history.as_of):
+    if history.since >= (min(history.until, history.as_of) if say else min(history.looks_until, history.looks_as_of)):
         raise UsageError(
             f"the window is empty: it begins at {asked.since or spell.iso(history.since)} and ends at "
             f"{asked.until or spell.iso(history.as_of)}{f', since {history.why_as_of}' if history.why_as_of else ''}. "
             "Ask from an earlier instant with --since"
         )
-    say_as_of(history.why_as_of)
+    if say:
+        say_as_of(history.why_as_of)
     return history, settings
 
 

@@ -10,11 +10,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from qpanalytics.collect import looks as queue_looks
 from qpanalytics.collect import pieces, snapshots
 from qpanalytics.collect.intake import add_pings, count, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
+from qpanalytics.store import thinning
 
 if TYPE_CHECKING:
     from qpanalytics.store.db import Store
@@ -28,6 +30,8 @@ class Fed:
     pieces: int = 0
     pings: int = 0
     checks: int = 0
+    #: Rows of queues and workers.
+    looks: int = 0
 
 
 def feed(store: Store, state: State, *, progress: Callable[[int, int], None] | None = None) -> Fed:
@@ -65,12 +69,19 @@ def _take(
         touched |= _take_source(con, source, [p for p in waiting if p.source == source], fed)
     fed.checks = max(fed.checks, len(touched))
     build(con, touched, progress=progress)
+    now = max(p.at for p in waiting)
+    if thinning.due(con, now):
+        thinning.thin(con, now)
 
 
 def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> dict[int, int | None]:
     """Everything of one source but the ledger; returns the checks to derive again, and since when pings are new."""
     rows = {piece.piece: pieces.rows(piece) for piece in waiting if piece.rows is not None}
     numbers = _fetches(con, source, waiting, rows)
+    fed.looks += queue_looks.take(con, source, [p for p in waiting if p.kind == "snapshot"], numbers)
+    waiting = [p for p in waiting if p.kind != "snapshot"]
+    if all(p.kind == "end" for p in waiting):
+        return {}
     _stage(con, waiting, numbers, rows)
     labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
     name_checks(con, source, labels, waiting[0].at)
@@ -113,7 +124,7 @@ def _fetches(
 ) -> dict[str, int]:
     """A row of `fetches` for each look, made with its first piece and completed by its last; their numbers.
 
-    Its `until_at` is how far the look vouches for every check that it read.
+    Its `until_at` is how far the look vouches for every check that it read; of a look at queues, when that was.
     """
     looks = list(dict.fromkeys(p.look for p in waiting))
     known = dict(
@@ -126,12 +137,14 @@ def _fetches(
             known[look] = free
             free += 1
             con.execute(
-                "insert into store.fetches values (?, ?, ?, 'live', ?, null, ?, null, null, 0, 0, 0, 'cut short')",
-                [known[look], known[look], source, look, mine[0].at],
+                "insert into store.fetches values (?, ?, ?, ?, ?, null, ?, null, null, 0, 0, 0, 'cut short')",
+                [known[look], known[look], source, "snapshot" if mine[0].kind == "snapshot" else "live", look, mine[0].at],
             )
         brought = sum(len(rows[p.piece]) for p in mine if p.piece in rows)
         bad = sum(int(p.said["bad"]) for p in mine if p.kind == "pings")
+        brought += sum(queue_looks.rows(p) for p in mine if p.kind == "snapshot")
         reached = [b for p in mine for _, _, b in pieces.spans(p)]
+        reached += [queue_looks.taken_at(p) for p in mine if p.kind == "snapshot"]
         con.execute(
             """
             update store.fetches set rows = rows + $rows, skipped = skipped + $bad,

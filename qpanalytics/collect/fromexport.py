@@ -16,11 +16,13 @@ import duckdb
 from qpanalytics.collect.feed import watch
 from qpanalytics.collect.folded import folded, literal
 from qpanalytics.collect.intake import CONFIG, SAME_NUMBER, SAME_ROW, candidates, join_feeds
+from qpanalytics.collect.lookback import OF_LOOKS, looks_columns, take_looks
 from qpanalytics.errors import InputError, ScheduleError
 from qpanalytics.ledger.build import build
 from qpanalytics.schedules import parse
 from qpanalytics.spell import plain, plural, quoted
 from qpanalytics.store.export import FORMAT, MARKER, SMALL, read_marker
+from qpanalytics.store.thinning import QUEUES, WORKERS
 
 #: Columns of a table in the export and what they are cast to, so that a file made by others cannot bring in another type.
 _TYPES = {
@@ -46,6 +48,8 @@ _TYPES = {
         "check": "varchar", "before_at": "timestamptz", "seq": "bigint", "tick_at": "timestamptz", "anchor_at": "timestamptz",
         "first_at": "timestamptz",
     },
+    "queue_snapshots": looks_columns(QUEUES),
+    "worker_snapshots": looks_columns(WORKERS),
     "pings": {
         "check": "varchar", "received_at": "timestamptz", "kind": "varchar", "n": "bigint", "run_id": "varchar",
         "duration_s": "double", "exit_status": "smallint", "host": "varchar", "body": "varchar", "k": "integer",
@@ -75,6 +79,15 @@ _HOLDS = {
         seen_at is not null and paused is not null and gone is not null and why is not null and reply_why is not null
     """,
     "pruned": f"before_at {_TIME} and seq >= 0 and tick_at {_TIME} and coalesce(anchor_at {_TIME}, true) and first_at {_TIME}",
+    "queue_snapshots": f"""
+        source is not null and system is not null and queue is not null and taken_at {_TIME} and why is not null and looks >= 1
+        and coalesce(since_at {_TIME} and since_at <= taken_at, true) and coalesce(oldest_at {_TIME}, true)
+    """,
+    "worker_snapshots": f"""
+        source is not null and system is not null and worker is not null and taken_at {_TIME} and why is not null and looks >= 1
+        and state in ('alive', 'stale', 'gone', 'unknown') and coalesce(since_at {_TIME} and since_at <= taken_at, true)
+        and coalesce(last_seen_at {_TIME}, true)
+    """,
     "pings": f"""
         received_at {_TIME} and kind in ('start', 'success', 'fail', 'log', 'ign') and coalesce(duration_s {_SPAN}, true)
         and coalesce(exit_status between 0 and 255, true) and k >= 1 and row_no is not null and fetch_id is not null
@@ -97,6 +110,8 @@ class Brought:
     added: int = 0
     touched: set[int] = field(default_factory=set)
     fresh: set[int] = field(default_factory=set)
+    #: Rows of queues and workers that are new.
+    looks: int = 0
     #: Promises that stand in a qpa.toml, which is no part of an export.
     configured: int = 0
 
@@ -118,6 +133,8 @@ def take_export(
     brought = Brought()
     try:
         for table in SMALL:
+            if table in OF_LOOKS and table not in rows:
+                continue  # of a release that knew no queues
             _load(con, table, folder / f"{table}.parquet", name, rows.get(table))
         _refuse_strange_promises(con, name)
         _checks(con, name, brought)
@@ -127,6 +144,7 @@ def take_export(
         folded(con, folder, brought.fresh)
         _pings(con, folder, name, rows.get("pings", 0), brought)
         _watched(con)
+        brought.looks = take_looks(con, rows)
     except duckdb.Error as error:
         if isinstance(error, _NOT_THE_EXPORT) or "No space" in str(error):
             raise

@@ -1,19 +1,21 @@
 """What one look at a source saw, in pieces that can be set aside one at a time.
 
 `checks`: the list of checks. `still`: checks that had no new ping, so that nothing was asked. `pings`: what one reply
-held. `end`: how the look went; a look without one was cut short.
+held. `snapshot`: how all queues and workers of a server looked. `end`: how the look went; a look without one was cut short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from qpanalytics.instants import instant, micros
-from qpanalytics.sources.base import Batch, Ping, PingColumns, SeenCheck
+from qpanalytics.sources.base import Batch, Ping, PingColumns, QueueLook, SeenCheck, Snapshot, WorkerLook
 from qpanalytics.store.state import Piece
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -56,6 +58,46 @@ def pings(look: str, source: str, at: datetime, check: SeenCheck, batch: Batch) 
         "why": batch.why,
     }
     return Piece(look, source, "pings", at, said, _packed(batch.rows) if batch.rows else None)
+
+
+def snapshot(look: str, source: str, system: str, at: datetime, seen: Snapshot) -> Piece:
+    """What one look showed of queues and workers; unknown figures are left out."""
+    said = {
+        "system": system,
+        "taken_at": micros(seen.taken_at),
+        "queues": [dict(_said(q)) for q in seen.queues],
+        "workers": [dict(_said(w)) for w in seen.workers],
+    }
+    return Piece(look, source, "snapshot", at, said)
+
+
+#: A counter that is larger cannot be stored; it comes from a server, so it may be anything.
+_MOST = 2**63 - 1
+
+
+def _said(one: QueueLook | WorkerLook) -> Iterator[tuple[str, Any]]:
+    """The known figures of a look by name, as JSON can hold them; times are epoch microseconds."""
+    strange = []
+    for field in fields(one):
+        value = getattr(one, field.name)
+        if isinstance(value, datetime):
+            value = micros(value)
+        elif isinstance(value, str):
+            value = _text(value)
+        elif isinstance(value, tuple):
+            value = [_text(v) for v in value]
+        elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MOST):
+            strange.append(field.name)
+            continue
+        if value is not None and field.name != "why":
+            yield field.name, value
+    why = [_text(one.why)] if one.why else []
+    yield "why", "; ".join([*why, *(f"{name}: no number that can be" for name in strange)])
+
+
+def _text(value: str) -> str:
+    """A name as the store can hold it: names come from whoever may put jobs into a queue."""
+    return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def end(look: str, source: str, at: datetime, kind: str, why: str) -> Piece:

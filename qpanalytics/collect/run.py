@@ -5,18 +5,18 @@ from __future__ import annotations
 import gc
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qpanalytics import spell
 from qpanalytics.collect import pieces
 from qpanalytics.errors import SourceError
-from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Source
+from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Snapshot, SnapshotSource, Source
 from qpanalytics.store.state import Piece, State
 
 #: Sources looked at at a time, and replies asked of one source at a time.
@@ -30,15 +30,24 @@ HOPELESS = 3
 #: A look that has more to say than this, or for longer, sets it aside in between.
 MOST_PIECES = 50
 SOON = timedelta(seconds=2)
+#: The key of a queue source's one cursor.
+SNAPSHOT = "snapshot"
+#: A timer that fires a little early must not skip every other look: this share of the pace, at most so many seconds.
+EARLY, EARLY_S = 0.1, 30.0
 
 T = TypeVar("T")
 
 
 @dataclass
 class Look:
-    """How one look went. `why` is empty where all went well; `pings` counts rows in replies, known ones included."""
+    """How one look went. `why` is empty where all went well; `pings` counts rows in replies, known ones included.
+
+    `queues` and `workers` are None of a source that knows pings, else how many it showed; `queues` counts no `*`.
+    """
 
     source: str
+    queues: int | None = None
+    workers: int | None = None
     checks: int = 0
     asked: int = 0
     pings: int = 0
@@ -60,7 +69,7 @@ class Collector:
     stop: threading.Event = field(default_factory=threading.Event)
     step: Callable[[int, int], None] | None = None
 
-    def collect(self, sources: Sequence[Source]) -> list[Look]:
+    def collect(self, sources: Sequence[Source | SnapshotSource]) -> list[Look]:
         """One look at each source; one that fails never keeps the others from being read."""
         progress = _Progress(self.step)
         with _uncounted(), ThreadPoolExecutor(max_workers=min(SOURCES, max(len(sources), 1))) as pool:
@@ -71,7 +80,7 @@ class Collector:
                 self.stop.set()
                 raise
 
-    def _look(self, source: Source, progress: _Progress) -> Look:
+    def _look(self, source: Source | SnapshotSource, progress: _Progress) -> Look:
         look, at = uuid.uuid4().hex, self.clock()
         found = Look(source.name)
         resting = self.state.resting(source.name)
@@ -79,6 +88,9 @@ class Collector:
             found.why = f"{resting[1].rstrip('.')}; it is left alone until {spell.iso(resting[0])}"
             return found
         until = at + timedelta(seconds=self.patience_s)
+        if isinstance(source, SnapshotSource):
+            self._snapshot(source, look, at, found, until, progress)
+            return found
         try:
             seen = list({check.key: check for check in self._tried(source.checks, until)}.values())
             found.checks = len(seen)
@@ -89,8 +101,31 @@ class Collector:
             self._rest(source.name, error)
         finally:
             if not self.stop.is_set():
-                self.state.keep([pieces.end(look, source.name, self.clock(), "live", found.why)])
+                self.state.keep([pieces.end(look, source.name, self.clock(), "live", found.why)], looked=(source.name, at))
         return found
+
+    def _snapshot(
+        self, source: SnapshotSource, look: str, at: datetime, found: Look, until: datetime, progress: _Progress
+    ) -> None:
+        """One look at queues and workers, whole or not at all; it ends in the transaction that keeps it."""
+        cursor = self.state.cursors(source.name).get(SNAPSHOT, {})
+        kept: list[Piece] = []
+        moved: list[tuple[str, str, Mapping[str, Any]]] = []
+        progress.more(1)
+        try:
+            seen: Snapshot = self._tried(lambda: source.snapshot(cursor.get("next", {})), until)
+            found.queues, found.workers = sum(q.queue != "*" for q in seen.queues), len(seen.workers)
+            found.notes += seen.notes
+            kept = [pieces.snapshot(look, source.name, source.system, at, seen)]
+            moved = [(source.name, SNAPSHOT, {"next": dict(seen.next_cursor), "offset_s": seen.offset_s})]
+        except SourceError as error:
+            found.why = str(error)
+            self._rest(source.name, error)
+        finally:
+            progress.done()
+            if not self.stop.is_set():
+                end = pieces.end(look, source.name, self.clock(), "snapshot", found.why)
+                self.state.keep([*kept, end], moved, looked=(source.name, at))
 
     def _read(
         self,
@@ -117,7 +152,7 @@ class Collector:
         progress.more(len(asking))
         waiting: dict[Future[tuple[list[Batch], SourceError | None]], SeenCheck] = {}
         kept: list[Piece] = []
-        moved: list[tuple[str, str, Cursor]] = []
+        moved: list[tuple[str, str, Mapping[str, Any]]] = []
         in_a_row, kept_at = 0, self.clock()
         with ThreadPoolExecutor(max_workers=REPLIES) as pool:
             todo = iter(asking)
@@ -226,6 +261,13 @@ class _Progress:
     def _show(self) -> None:
         if self._step is not None:
             self._step(self._done, self._all)
+
+
+def is_due(every_s: float | None, looked_at: datetime | None, now: datetime) -> bool:
+    """Whether it is time for another look at a source that is to be looked at every so often; without a pace always."""
+    if every_s is None or looked_at is None or looked_at > now:
+        return True
+    return (now - looked_at).total_seconds() >= every_s - min(EARLY * every_s, EARLY_S)
 
 
 def agree_on_cursors(state: State, fed: int) -> bool:

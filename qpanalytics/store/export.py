@@ -61,6 +61,12 @@ SMALL = {
         select c.check_name as "check", q.* exclude (check_id) from store.pruned q join store.checks c using (check_id)
         order by q.check_id
     """,
+    "queue_snapshots": """
+        from store.queue_snapshots order by source, queue, taken_at
+    """,
+    "worker_snapshots": """
+        from store.worker_snapshots order by source, worker, taken_at
+    """,
 }  # fmt: skip
 #: What is partitioned: its SQL for one bucket, without the order: by month, then by check and time.
 LARGE = {

@@ -34,6 +34,10 @@ _SCHEMAS = (
     create table cursors (source text not null, key text not null, cursor text not null, primary key (source, key));
     create table rests (source text primary key, until_us integer not null, why text not null);
     """,
+    """
+    -- when the last look at a source began that came to an end, also to a bad one
+    create table looked (source text primary key, at_us integer not null);
+    """,
 )
 #: What one feeding takes at most into memory, bytes.
 _MOUTHFUL = 64 * 2**20
@@ -107,10 +111,18 @@ class State:
         return {key: json.loads(cursor) for key, cursor in rows}
 
     def keep(
-        self, pieces: Sequence[Piece], cursors: Iterable[tuple[str, str, Mapping[str, Any]]] = ()
+        self,
+        pieces: Sequence[Piece],
+        cursors: Iterable[tuple[str, str, Mapping[str, Any]]] = (),
+        looked: tuple[str, datetime] | None = None,
     ) -> None:
-        """Sets pieces aside together with the cursors (source, key, cursor) that follow from them."""
+        """Sets pieces aside together with the cursors (source, key, cursor) that follow from them.
+
+        `looked` is a source and when the look at it began that ends with these pieces.
+        """
         with self._writing() as con:
+            if looked is not None:
+                con.execute("insert or replace into looked values (?, ?)", [looked[0], micros(looked[1])])
             con.executemany(
                 "insert into pieces (look, source, kind, at_us, said, rows) values (?, ?, ?, ?, ?, ?)",
                 [(p.look, p.source, p.kind, micros(p.at), json.dumps(p.said), p.rows) for p in pieces],
@@ -155,6 +167,11 @@ class State:
         """Has every source read from as far back as it goes; what is known already is not taken twice."""
         with self._writing() as con:
             con.execute("delete from cursors")
+
+    def looked(self) -> dict[str, datetime]:
+        """When the last look at each source began."""
+        with self._reading() as con:
+            return {source: instant(us) for source, us in con.execute("select source, at_us from looked")}
 
     def rest(self, source: str, until: datetime, why: str) -> None:
         """Leaves `source` alone until an instant, because it asked for that."""
