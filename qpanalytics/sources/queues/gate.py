@@ -132,7 +132,7 @@ class Gate:
             elif self._master:
                 options["host"], options["port"] = self._primary()
             connection = kind(
-                **options, lib_name=None, lib_version=None, driver_info=None,
+                **options, driver_info=None,
                 maint_notifications_config=MaintNotificationsConfig(enabled=False),
             )  # fmt: skip
             connection.connect()
