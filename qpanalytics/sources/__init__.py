@@ -21,7 +21,9 @@ KINDS = {
     "healthchecks": "qpanalytics.sources.healthchecks",
 }
 #: The same of systems that show queues or workers: `from_settings(table, password, clock)`.
-SNAPSHOTS: dict[str, str] = {}
+SNAPSHOTS: dict[str, str] = {
+    "celery": "qpanalytics.sources.queues.celery",
+}
 
 
 def open_configured(
