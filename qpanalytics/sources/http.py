@@ -96,7 +96,7 @@ class Http:
         headers = dict(headers or {})
         self._source = quoted(source)[1:-1]
         self._base = _base(url, self._source)
-        if not all(re.fullmatch(r"[!-~]+", value) for value in headers.values()):
+        if not all(re.fullmatch(r"(Basic )?[!-~]+", value) for value in headers.values()):
             raise ConfigError(f"{self._source}: the API key is empty or holds characters that no key has; set it again.")
         self._clock = clock
         self._secrets = tuple(headers.values())

@@ -138,6 +138,11 @@ class Gate:
                 connection.disconnect()
         raise self._failure(said, permanent=permanent)
 
+    def only_lacks_permission(self, command: Command, reply: Refused) -> None:
+        """SourceError for a refusal of anything but permission."""
+        if reply.code != "NOPERM":
+            raise self._failure(self._refusal(command, reply), permanent=reply.code != "LOADING")
+
     def clock(self, reply: Any) -> datetime:
         """The server's clock, from the reply to `("TIME",)`."""
         seconds, micros = (int(part) for part in reply)
