@@ -42,14 +42,20 @@ def from_table(table: SourceTable, password: str) -> Callable[[], Answers]:
 
     def ask() -> Answers:
         app = celery.Celery("qpanalytics", set_as_current=False, fixups=[])
-        app.conf.update(broker_transport_options=options, broker_connection_timeout=CONNECT_S)
+        # The one for writing comes before what CELERY_BROKER_URL says.
+        app.conf.update(
+            broker_url=url, broker_write_url=url, broker_transport_options=options, broker_connection_timeout=CONNECT_S
+        )
+        app.control.mailbox.producer_pool = None  # kombu would keep a connection of its own, by address
         try:
-            with app.connection_for_write(url) as connection:
+            with app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_S)
                 return _asked(app, connection)
         except Exception as error:  # kombu passes on what each transport raises
             # Never its words: they may hold the address with the password.
             said = f"{quoted(table.name)[1:-1]}: the workers cannot be asked ({type(error).__name__}). "
+        finally:
+            app.close()
         raise SourceError(said + "Give this source a user who may do what the app's own may, or set inspect = false.")
 
     return ask
