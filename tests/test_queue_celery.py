@@ -224,7 +224,9 @@ def test_what_is_held_beyond_the_visibility_timeout_is_orphaned(fresh: redis_ser
     assert fresh.denied() == []
 
 
-@pytest.mark.parametrize("element", [b"", b"\xff\xfe", b"[1]", b'{"headers": null}', b'{"headers": {"id": {"a": 1}}}', b"[" * 90_000])
+@pytest.mark.parametrize(
+    "element", [b"", b"\xff\xfe", b"[1]", b'{"headers": null}', b'{"headers": {"id": {"a": 1}}}', b"[" * 90_000]
+)
 def test_whatever_lies_in_a_list_is_counted_and_harms_nobody(fresh: redis_server.Server, element: bytes) -> None:
     fresh.client(5).lpush("video", element)
 
