@@ -27,7 +27,7 @@ def clock() -> datetime:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbitmq_server.Server]:
-    """A worker that runs one task and holds one for its ETA, two tasks that wait, and one that is done."""
+    """A worker that runs one task, two tasks that wait, and one that is done; and a queue that nobody takes from."""
     with (
         rabbitmq_server.running(tmp_path_factory.mktemp("rabbitmq")) as running,
         celery_software.workers(tmp_path_factory.mktemp("workers")) as workers,
@@ -38,22 +38,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rabbitmq_server
         app.send_task("shop.nap", (0,), queue="mail: für 猫")
         workers.ready()
         late = app.tasks["shop.late_nap"]
-        late.apply_async((0,), queue="slow").id
-        celery_software.until(lambda: done(running) == 1)
-        late.apply_async((600,), queue="slow", countdown=0)
-        celery_software.until(lambda: row(running).get("messages_unacknowledged") == 1)
+        late.apply_async((0,), queue="slow")
+        late.apply_async((600,), queue="slow")
         for _ in range(2):
             late.apply_async((0,), queue="slow")
-        celery_software.until(lambda: row(running).get("messages_ready") == 2)
+        # Statistics come every 5 s.
+        celery_software.until(lambda: figures(running) == (2, 1, 1))
         yield running
 
 
-def row(server: rabbitmq_server.Server) -> Any:
-    return next((one for one in server.ask("GET", "queues/%2F") if one["name"] == "slow"), {})
-
-
-def done(server: rabbitmq_server.Server) -> Any:
-    return row(server).get("message_stats", {}).get("ack")
+def figures(server: rabbitmq_server.Server) -> Any:
+    rows = {one["name"]: one for one in server.ask("GET", "queues/%2F")}
+    slow = rows.get("slow", {})
+    return slow.get("messages_ready"), slow.get("messages_unacknowledged"), slow.get("message_stats", {}).get("ack")
 
 
 def look(server: rabbitmq_server.Server, password: str = rabbitmq_server.PASSWORD, **more: Any) -> Snapshot:
