@@ -72,7 +72,7 @@ class Roll:
         self._refused_at = refused_at if isinstance(refused_at, int | float) else None
         if self._refused_at is not None and not 0 <= self.now - self._refused_at < ASK_AGAIN_S:
             self._refused_at = None
-        self._cut = False
+        self._cut = self._crowded = False
         self._pattern = text(cursor.get("pattern") or "")
 
     @property
@@ -128,6 +128,8 @@ class Roll:
                 rows.append(look)
                 silent = look.state == "stale" or (name not in self._present and bool(one.get("silent")))
                 kept[name] = {**one, "silent": silent}
+        if self._crowded:
+            self.notes.append(f"workers: only {MOST_WORKERS:,} are kept in mind, and more were heard")
         if not rows and not deaf:
             self.notes.append(
                 f"workers: none was heard in {self._window_s:.1f} s: none runs, or they run without heartbeats, with another "
@@ -141,6 +143,7 @@ class Roll:
     def _take(self, event: dict[str, Any], at: float) -> None:
         name = _name(event)
         if name not in self._known and len(self._known) >= MOST_WORKERS:
+            self._crowded = True
             return
         before = self._known.get(name, {})
         pid, processed, active = _count(event.get("pid")), _count(event.get("processed")), _count(event.get("active"))

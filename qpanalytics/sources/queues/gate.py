@@ -127,7 +127,7 @@ class Gate:
 
         connection = None
         try:
-            connection = self._new(protocol=2)
+            connection = self._new(protocol=2, db=0)  # channels belong to no database
             connection.send_command("PSUBSCRIBE", pattern)
             # The bytes are read here: the library would take a message of any size.
             return _heard(connection._sock, seconds, enough)
