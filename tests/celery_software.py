@@ -24,11 +24,11 @@ def application(broker: str, **options: Any) -> Celery:
         task_ignore_result=True,
     )  # fmt: skip
 
-    @made.task(name="shop.nap")
+    @made.task(name="shop.nap", shared=False)
     def nap(seconds: float) -> None:
         time.sleep(seconds)
 
-    @made.task(name="shop.late_nap", acks_late=True)
+    @made.task(name="shop.late_nap", acks_late=True, shared=False)
     def late_nap(seconds: float) -> None:
         time.sleep(seconds)
 
