@@ -30,6 +30,7 @@ SNAPSHOTS: dict[str, str] = {
     "sidekiq": "qpanalytics.sources.queues.sidekiq",
     "bull": "qpanalytics.sources.queues.bullmq",
     "bullmq": "qpanalytics.sources.queues.bullmq",
+    "celery": "qpanalytics.sources.queues.celery",
 }
 
 

@@ -6,9 +6,10 @@ Replies come as the server sent them: bytes, in the shapes of RESP2 or RESP3; `p
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,8 @@ CONNECT_S = 5.0
 ANSWER_S = 10.0
 #: The most that one reply may hold is bounded by what is asked; this bounds how many commands go in one trip.
 MOST_COMMANDS = 5_000
+#: The most bytes that are listened to at one look.
+MOST_HEARD = 4_000_000
 
 Command = tuple[str | bytes | int | float, ...]
 
@@ -32,6 +35,18 @@ class Refused:
 
     code: str
     words: str
+
+
+@dataclass
+class Heard:
+    """What was published while somebody listened: messages with the second each came at, and how long it has been.
+
+    `cut` says that there was more than is taken.
+    """
+
+    messages: list[tuple[float, bytes]] = field(default_factory=list)
+    seconds: float = 0.0
+    cut: bool = False
 
 
 class Gate:
@@ -79,7 +94,7 @@ class Gate:
 
     def attempt(self, commands: Sequence[Command]) -> list[Any]:
         """As `trip`, with a `Refused` in the place of a refused command's reply."""
-        from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError, TimeoutError
+        from redis.exceptions import RedisError, ResponseError
 
         if not commands:
             return []
@@ -97,16 +112,36 @@ class Gate:
                 except ResponseError as error:
                     replies.append(_refused(error))
             return replies
-        except AuthenticationError:
-            said, permanent = f"{self.where} refused the user or its password. Set user and password of this source", True
-        except TimeoutError:
-            said, permanent = f"{self.where} did not answer in {self._options['socket_timeout']:g} s", False
-        except (ConnectionError, OSError) as error:
-            said, permanent = f"{self.where} cannot be reached ({self._plain(error)}). Is the server up, and url right?", False
-        except RedisError as error:
-            said, permanent = f"{self.where} answered {self._plain(error)}", False
+        except (RedisError, OSError) as error:
+            said, permanent = self._told(error)
         self.close()
         raise self._failure(said, permanent=permanent)
+
+    def listen(self, pattern: str | bytes, seconds: float, enough: Callable[[Heard], bool]) -> Heard | Refused:
+        """What is published to channels like `pattern` within `seconds`, or until `enough` of it was heard.
+
+        It goes over a connection of its own, which is closed again; at most `MOST_HEARD` bytes are taken. `enough` is
+        asked after each reading and about twice a second.
+        """
+        from redis.exceptions import RedisError
+
+        connection = None
+        try:
+            connection = self._new(protocol=2, db=0)  # channels belong to no database
+            connection.send_command("PSUBSCRIBE", pattern)
+            # The bytes are read here: the library would take a message of any size.
+            return _heard(connection._sock, seconds, enough)
+        except (RedisError, OSError) as error:
+            said, permanent = self._told(error)
+        finally:
+            if connection is not None:
+                connection.disconnect()
+        raise self._failure(said, permanent=permanent)
+
+    def only_lacks_permission(self, command: Command, reply: Refused) -> None:
+        """SourceError for a refusal of anything but permission."""
+        if reply.code != "NOPERM":
+            raise self._failure(self._refusal(command, reply), permanent=reply.code != "LOADING")
 
     def clock(self, reply: Any) -> datetime:
         """The server's clock, from the reply to `("TIME",)`."""
@@ -122,22 +157,25 @@ class Gate:
     def _open(self) -> Any:
         """A connection that says nothing of itself: a user that may only read is not allowed to."""
         if self._connection is None:
-            from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-            from redis.maint_notifications import MaintNotificationsConfig
-
-            options = dict(self._options)
-            kind: Any = SSLConnection if options.pop("ssl", False) else Connection
-            if "path" in options:
-                kind = UnixDomainSocketConnection
-            elif self._master:
-                options["host"], options["port"] = self._primary()
-            connection = kind(
-                **options, driver_info=None,
-                maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            )  # fmt: skip
-            connection.connect()
-            self._connection = connection
+            self._connection = self._new()
         return self._connection
+
+    def _new(self, **other: Any) -> Any:
+        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.maint_notifications import MaintNotificationsConfig
+
+        options = {**self._options, **other}
+        kind: Any = SSLConnection if options.pop("ssl", False) else Connection
+        if "path" in options:
+            kind = UnixDomainSocketConnection
+        elif self._master:
+            options["host"], options["port"] = self._primary()
+        connection = kind(
+            **options, driver_info=None,
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )  # fmt: skip
+        connection.connect()
+        return connection
 
     def _primary(self) -> tuple[str, int]:
         """Where the sentinels say that the primary is."""
@@ -154,6 +192,18 @@ class Gate:
         finally:
             for one in asked.sentinels:
                 one.close()
+
+    def _told(self, error: Exception) -> tuple[str, bool]:
+        """What went wrong with the connection, and whether it is for good."""
+        from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+
+        if isinstance(error, AuthenticationError):
+            return f"{self.where} refused the user or its password. Set user and password of this source", True
+        if isinstance(error, TimeoutError):
+            return f"{self.where} did not answer in {self._options['socket_timeout']:g} s", False
+        if isinstance(error, ConnectionError | OSError):
+            return f"{self.where} cannot be reached ({self._plain(error)}). Is the server up, and url right?", False
+        return f"{self.where} answered {self._plain(error)}", False
 
     def _refusal(self, command: Command, reply: Refused) -> str:
         name = str(command[0]).lower()
@@ -261,6 +311,52 @@ def _parts(url: str, source: str) -> dict[str, Any]:
         return {**parts, "path": unquote(found.path)}
     parts |= {"host": found.hostname or "127.0.0.1", "port": port or 6379}
     return {**parts, "ssl": True} if found.scheme == "rediss" else parts
+
+
+def _heard(wire: Any, seconds: float, enough: Callable[[Heard], bool]) -> Heard | Refused:
+    """Reads the answers to one PSUBSCRIBE in RESP2: its confirmation or refusal, then the messages."""
+    heard, unread, taken, start = Heard(), bytearray(), 0, monotonic()
+    while heard.seconds < seconds and not heard.cut and not enough(heard):
+        wire.settimeout(max(min(seconds - heard.seconds, 0.5), 0.01))
+        try:
+            part = wire.recv(65_536)
+        except TimeoutError:
+            part = None
+        heard.seconds = monotonic() - start
+        if part == b"":
+            raise ConnectionResetError("it closed the connection")
+        if not part:
+            continue
+        taken += len(part)
+        heard.cut = taken > MOST_HEARD
+        unread += part
+        if unread.startswith(b"-"):
+            return _refused(Exception(text(bytes(unread[1:]).split(b"\r\n", 1)[0])))
+        heard.messages += [(heard.seconds, message[3]) for message in _arrays(unread) if len(message) == 4]
+    return heard
+
+
+def _arrays(unread: bytearray) -> Iterator[list[bytes]]:
+    """Takes the whole arrays out of what was read, in RESP2: texts and numbers, nothing nested."""
+    while unread.startswith(b"*"):
+        members: list[bytes] = []
+        line, _, _ = unread.partition(b"\r\n")
+        at = len(line) + 2
+        for _ in range(int(line[1:])):
+            end = unread.find(b"\r\n", at)
+            if end < 0:
+                return
+            if unread[at : at + 1] == b"$":
+                start, size = end + 2, int(unread[at + 1 : end])
+                if len(unread) < start + size + 2:
+                    return
+                members.append(bytes(unread[start : start + size]))
+                at = start + size + 2
+            else:
+                members.append(bytes(unread[at + 1 : end]))
+                at = end + 2
+        del unread[:at]
+        yield members
 
 
 def _refused(error: Exception) -> Refused:
