@@ -158,8 +158,8 @@ def queues(
     history, _ = opened(Asked(db, config, as_of, since, until, None, None, source, tz), say=False)
     frame = looks(history, queue=queue or ()) if every else figures(history, queue=queue or ())
     if shape is Format.TABLE:
-        shown = frame[[n for n in QUEUE_COLUMNS if n in frame]]
-        _print(shown.round({n: 2 for n in shown if n.endswith("_per_min")}), shape, tz)
+        names = [n for n in QUEUE_COLUMNS if n in frame]
+        _print(frame[names].round({n: 2 for n in names if n.endswith("_per_min")}), shape, tz)
     else:
         _print(frame, shape, tz)
     if fail_on:
