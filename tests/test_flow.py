@@ -31,7 +31,7 @@ from qpanalytics.sources.base import QueueLook, WorkerLook
 from qpanalytics.store import thinning
 from qpanalytics.store.db import MemoryStore
 
-Look = Callable[[int], QueueLook | list[QueueLook | WorkerLook]]
+Look = Callable[[int], QueueLook | WorkerLook | list[QueueLook | WorkerLook]]
 
 
 def shown(looks: int, look: Look, *, every: float = 1.0, until: datetime | None = None, **more: Any) -> History:
@@ -359,6 +359,29 @@ def test_a_worker_whose_job_runs_five_times_longer_than_any_is_a_zombie() -> Non
     assert rows.loc["w1", "of"] == "looks" and 280 <= rows.loc["w1", "limit_s"] <= 300
     few = zombies(shown(10, look)).set_index("worker")
     assert few["zombie"].isna().all() and "0 runs of at least 50" in few.loc["w1", "why"]
+
+
+@pytest.mark.parametrize(("runs", "of", "limit", "zombie"), [(0, "max_runtime", 1800.0, False), (60, "runs", 200.0, True)])
+def test_what_a_job_usually_takes_is_taken_from_the_runs_of_its_check_else_its_max_runtime(
+    runs: int, of: str, limit: float, zombie: bool
+) -> None:
+    worker = WorkerLook("w", "alive", 1, oldest_running_s=600.0, queues=("mail",))
+    h = shown(10, lambda k: worker, since=START - timedelta(days=9))
+    with h.store.write() as con:
+        con.execute("insert into store.checks values (1, 'sender', 'prod', 'sender', 'sender', $at)", {"at": START})
+        con.execute("insert into store.versions values (1, 'source', null, null, 'every 1 h', 'UTC', 300, null, 1800, null, [])")
+        for k in range(runs):  # each takes 40 s
+            con.execute(
+                """
+                insert into store.pings (check_id, received_at, kind, duration_s, k, fetch_id, row_no)
+                values (1, ?, 'success', 40, 1, 0, ?)
+                """,
+                [START - timedelta(hours=k + 1), k],
+            )
+        build(con)
+    known = History(h.store, as_of=h.as_of, since=h.since, until=h.until, joins=(("sender", "mail", None),))
+    row = only(zombies(known))
+    assert (row["of"], row["limit_s"], row["zombie"]) == (of, limit, zombie)
 
 
 def test_a_crash_loop_is_told_from_a_deploy() -> None:

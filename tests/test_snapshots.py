@@ -28,6 +28,7 @@ from qpanalytics.collect.fromexport import take_export
 from qpanalytics.collect.run import is_due
 from qpanalytics.errors import UsageError
 from qpanalytics.history import resolve_as_of
+from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
 from qpanalytics.sources import SNAPSHOTS
 from qpanalytics.sources.base import QueueLook, WorkerLook
@@ -59,9 +60,8 @@ def test_a_look_is_stored_as_it_was_and_the_next_gets_its_cursor(world: World) -
     world.collect(shop)
     assert shop.asked == [{}, {"seen": 1}]
     h = world.history()
-    assert h.queues[["queue", "taken_at", "depth"]].to_dict("list") == {
-        "queue": ["*", "*", "mail", "mail"], "taken_at": [START, minutes(1)] * 2, "depth": [None, None, 3, 3]
-    } or h.queues["depth"].isna().tolist() == [True, True, False, False]
+    assert h.queues["queue"].tolist() == ["*", "*", "mail", "mail"] and h.queues["taken_at"].tolist() == [START, minutes(1)] * 2
+    assert h.queues["depth"].isna().tolist() == [True, True, False, False]
     last = qpa.queues(h).set_index("queue")
     assert last.loc["mail", ["depth", "oldest_age_s", "active", "processed_total", "why"]].tolist() == [
         3, 12.5, 1, 10, "paused: no pausing"
@@ -69,9 +69,8 @@ def test_a_look_is_stored_as_it_was_and_the_next_gets_its_cursor(world: World) -
     assert last.loc["*", "dead"] == 7 and last["taken_at"].tolist() == [minutes(1)] * 2
     worker = qpa.workers(h).iloc[0]
     assert (worker["state"], worker["busy"], list(worker["queues"])) == ("alive", 1, ["mail", "default"])
-    assert world.rows("select kind, rows, added, why, until_at = taken_at from store.fetches, "
-                      "(select max(taken_at) as taken_at from store.queue_snapshots) order by until_at") == [
-        ("snapshot", 3, 3, "", False), ("snapshot", 3, 3, "", True)
+    assert world.rows("select kind, rows, added, why, epoch_us(until_at) from store.fetches order by until_at") == [
+        ("snapshot", 3, 3, "", micros(START)), ("snapshot", 3, 3, "", micros(minutes(1)))
     ]  # fmt: skip
 
 
@@ -279,8 +278,8 @@ def stored(looks: list[tuple[datetime, QueueLook, WorkerLook]]) -> MemoryStore:
     return _KEPT[0]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(series(), st.lists(st.integers(0, 40 * 86_400), max_size=4))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(series(), st.lists(st.integers(0, 40 * 86_400), max_size=2))
 def test_thinned_once_or_often_the_extremes_the_last_and_what_counters_moved_stay(
     looks: list[tuple[datetime, QueueLook, WorkerLook]], later: list[int]
 ) -> None:

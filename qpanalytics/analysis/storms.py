@@ -59,13 +59,15 @@ STEPS = 3
 LEAST_GROWTH = 5
 #: How far back the usual pace is taken from, seconds.
 BEFORE_S = 3600.0
+#: Where fewer looks are in that, so many are taken.
+LOOKS = 8
 
 
 def storms(history: History) -> pd.DataFrame:
     """Retry storms of the window where they began: retries grow, and no more jobs get done than before.
 
     Retries that grow because there is more of everything are none: what succeeds grows with them. Growth counts when
-    two looks in a row show at least five jobs more than the hour before did, and more than three times the scatter of so
+    two looks in a row show at least five jobs more than the hour before did, and more than four times the scatter of so
     many. Where the system counts nothing
     that was finished, growth alone is told, and `why` says so.
     """
@@ -79,22 +81,19 @@ def _storms(found: Steps) -> list[Row]:
     retrying, at = found.looks["retrying"], found.at
     known = np.isfinite(found.failures)
     done = np.where(known, found.service - np.where(known, found.failures, 0.0), found.service)
+    usual_level = _usual(retrying, at)
     rows: list[Row] = []
-    place = STEPS
-    while place < len(at):
-        first = place - STEPS
-        base = _base(retrying, at, first)
-        if not _grows(retrying, first, place, base):
-            place += 1
+    free = 0
+    for place in _candidates(retrying, usual_level).tolist():
+        if place - STEPS < free:
             continue
-        calm = np.flatnonzero(retrying[: place - 1] <= base)
-        began = int(calm[-1]) if len(calm) else first
+        calm = np.flatnonzero(retrying[: place - 1] <= usual_level[place - STEPS])
+        began = int(calm[-1]) if len(calm) else place - STEPS
         usual = (at[:-1] >= at[began] - BEFORE_S) & (at[1:] <= at[began])
         now = rates.rate(done[began:place], found.seconds[began:place])
         before = rates.rate(done[usual], found.seconds[usual])
         # more of everything: what succeeds became more by more than chance
         if now.n and before.n and now.value > before.value and not _same(now, before):
-            place += 1
             continue
         until = _end(retrying, began, place)
         lasted = retrying[began : (len(at) - 1 if until is None else until) + 1]
@@ -111,24 +110,28 @@ def _storms(found: Steps) -> list[Row]:
         )  # fmt: skip
         if until is None:
             break
-        place = until + STEPS
+        free = until
     return rows
 
 
-def _base(retrying: Floats, at: Floats, first: int) -> float:
-    """What is usual: the median of the hour up to `first`, or what that look shows where there is no such hour."""
-    hour = retrying[: first + 1][at[: first + 1] >= at[first] - BEFORE_S]
-    hour = hour[np.isfinite(hour)]
-    return float(np.median(hour)) if len(hour) >= rates.LEAST else float(hour.min(initial=np.inf))
+def _usual(retrying: Floats, at: Floats) -> Floats:
+    """At each look what is usual: the median of the hour up to it, or of the last eight looks where they are rare."""
+    import pandas as pd
+
+    series = pd.Series(retrying, index=pd.to_datetime(np.round(at * 1e6).astype(np.int64), unit="us"))
+    hour = series.rolling(pd.Timedelta(seconds=BEFORE_S), min_periods=LOOKS).median().to_numpy()
+    few = series.rolling(LOOKS, min_periods=1).median().to_numpy()
+    return np.where(np.isfinite(hour), hour, few)
 
 
-def _grows(retrying: Floats, first: int, place: int, base: float) -> bool:
-    """Whether the last two of three steps are above the usual by more than chance, and the last is the most."""
-    part = retrying[first : place + 1]
-    if not np.isfinite(part).all() or not np.isfinite(base):
-        return False
-    over = base + max(LEAST_GROWTH, 3 * sqrt(base + 1))
-    return bool(part[-2] >= over and part[-1] >= over and part[-1] == part.max() and part[-1] > part[0])
+def _candidates(retrying: Floats, usual: Floats) -> npt.NDArray[np.int64]:
+    """Looks that stand, with the one before them, above what was usual three steps ago by more than chance, still growing."""
+    base = usual[:-STEPS]
+    over = base + np.maximum(LEAST_GROWTH, 4 * np.sqrt(base + 1))
+    first, one, two, last = (retrying[k : len(retrying) - STEPS + k] for k in range(STEPS + 1))
+    # an unknown number compares false
+    found = (two >= over) & (last >= over) & (last >= np.maximum(np.maximum(first, one), two)) & (last > first)
+    return np.flatnonzero(found) + STEPS
 
 
 def _same(now: rates.Rate, before: rates.Rate) -> bool:

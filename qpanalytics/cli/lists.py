@@ -37,8 +37,8 @@ MOST_ROWS = 200
 
 #: And of queues and workers.
 QUEUE_COLUMNS = (
-    "source", "queue", "taken_at", "depth", "oldest_age_s", "active", "orphaned", "delayed", "overdue", "retrying", "dead",
-    "paused", "arrivals_per_min", "service_per_min", "net_per_min", "drains", "drain_s", "promise", "promise_why",
+    "source", "queue", "taken_at", "depth", "oldest_age_s", "drains", "drain_s", "promise", "active", "orphaned", "delayed",
+    "overdue", "retrying", "dead", "paused", "arrivals_per_min", "service_per_min", "net_per_min", "promise_why",
 )  # fmt: skip
 WORKER_COLUMNS = (
     "source", "worker", "state", "busy", "last_seen_at", "oldest_running_s", "queues", "restarts", "taken_at", "why",
@@ -157,7 +157,11 @@ def queues(
     _known(fail_on, ("promise",))
     history, _ = opened(Asked(db, config, as_of, since, until, None, None, source, tz), say=False)
     frame = looks(history, queue=queue or ()) if every else figures(history, queue=queue or ())
-    _print(frame[[n for n in QUEUE_COLUMNS if n in frame]] if shape is Format.TABLE else frame, shape, tz)
+    if shape is Format.TABLE:
+        names = [n for n in QUEUE_COLUMNS if n in frame]
+        _print(frame[names].round({n: 2 for n in names if n.endswith("_per_min")}), shape, tz)
+    else:
+        _print(frame, shape, tz)
     if fail_on:
         promised = promise(history) if every else frame.rename(columns={"promise": "state"})
         if (promised["state"] == "broken").any():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The width of a table where nobody looks on a terminal.
 WIDE = 200
 #: Columns of sentences, which fold over several lines, and how much room such a one needs at least.
-FOLDING = ("sentence", "detail", "why")
+FOLDING = ("sentence", "detail", "why", "promise_why")
 MOST_UNFOLDED = 24
 #: No single name may push the other columns out.
 MOST_WIDE = 48
