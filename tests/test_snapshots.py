@@ -102,6 +102,17 @@ def test_one_source_that_fails_keeps_no_other_from_being_looked_at(world: World)
     assert [bool(look.why) for look in looks] == [True, False]
 
 
+def test_a_reader_that_stumbles_keeps_no_other_from_being_looked_at_and_quotes_nothing(world: World) -> None:
+    class Stumbling(Shown):
+        def snapshot(self, cursor: Any) -> Any:
+            raise KeyError("secret payload")
+
+    bad, good = world.look(Stumbling("bad"), Shown("good", queues=[MAIL]))
+    assert bad.why == "bad: what it showed could not be read (KeyError); please report this." and good.why == ""
+    feed(world.store, world.state)
+    assert world.rows("select source, count(*) from store.queue_snapshots group by source") == [("good", 1)]
+
+
 def test_feeding_again_adds_nothing(world: World) -> None:
     shop = Shown(queues=[MAIL], workers=[WORKER])
     world.collect(shop)

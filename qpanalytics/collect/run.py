@@ -121,6 +121,10 @@ class Collector:
         except SourceError as error:
             found.why = str(error)
             self._rest(source.name, error)
+        except Exception as error:
+            # What stands in a queue is anybody's: a reader that stumbles over it must not keep the others from being read.
+            # Only the kind of error is told, for its words may quote a payload.
+            found.why = f"{spell.plain(source.name)}: what it showed could not be read ({type(error).__name__}); please report this."
         finally:
             progress.done()
             if not self.stop.is_set():
