@@ -201,6 +201,8 @@ class Gate:
             return f"{self.where} refused the user or its password. Set user and password of this source", True
         if isinstance(error, TimeoutError):
             return f"{self.where} did not answer in {self._options['socket_timeout']:g} s", False
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return f"{self.where} has a certificate that nobody here trusts. Add ?ca=FILE with its authority to url", True
         if isinstance(error, ConnectionError | OSError):
             return f"{self.where} cannot be reached ({self._plain(error)}). Is the server up, and url right?", False
         return f"{self.where} answered {self._plain(error)}", False
@@ -291,7 +293,7 @@ def age(then: datetime | None, clock: datetime) -> tuple[float | None, str]:
 
 
 def _parts(url: str, source: str) -> dict[str, Any]:
-    """Host, port or path, and database of a redis://, rediss:// or unix:// address."""
+    """Host, port or path, and database of a redis://, rediss:// or unix:// address; `?ca=FILE` is whom TLS trusts."""
     try:
         found = urlsplit(url)
         port = found.port
@@ -310,7 +312,10 @@ def _parts(url: str, source: str) -> dict[str, Any]:
     if found.scheme == "unix":
         return {**parts, "path": unquote(found.path)}
     parts |= {"host": found.hostname or "127.0.0.1", "port": port or 6379}
-    return {**parts, "ssl": True} if found.scheme == "rediss" else parts
+    if found.scheme == "redis":
+        return parts
+    authority = unquote(query.get("ca", ""))
+    return {**parts, "ssl": True, **({"ssl_ca_certs": authority} if authority else {})}
 
 
 def _heard(wire: Any, seconds: float, enough: Callable[[Heard], bool]) -> Heard | Refused:
