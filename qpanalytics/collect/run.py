@@ -124,7 +124,8 @@ class Collector:
         except Exception as error:
             # What stands in a queue is anybody's: a reader that stumbles over it must not keep the others from being read.
             # Only the kind of error is told, for its words may quote a payload.
-            found.why = f"{spell.plain(source.name)}: what it showed could not be read ({type(error).__name__}); please report this."
+            kind = type(error).__name__
+            found.why = f"{spell.plain(source.name)}: what it showed could not be read ({kind}); please report this."
         finally:
             progress.done()
             if not self.stop.is_set():
