@@ -147,12 +147,11 @@ class History:
             if self._session.con is None:
                 assert self._session.stack is not None
                 con = self._session.stack.enter_context(self.store.read())
-                # what is prepared has the same rows from one thread or two; what is computed of it is left to one
+                # No statement over a session adds up floats or takes rows as they come, so two threads give the same bytes.
                 con.execute("set threads to 2")
                 # it would write down what a statement names twice, were it all runs of all time
                 con.execute("set disabled_optimizers = 'common_subplan'")
                 self._prepare(con)
-                con.execute("set threads to 1")
                 self._session.con = con
             yield self._session.con
 
