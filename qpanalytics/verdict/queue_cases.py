@@ -354,7 +354,7 @@ def _takers(listed: Sequence[Row], source: str, queue: str) -> int | None:
     told = [w for w in there if w["queues"] is not None]
     if not there or (queue != "*" and len(told) < len(there)):
         return None
-    return sum(w["state"] == "alive" and (queue == "*" or queue in w["queues"]) for w in there)
+    return len([w for w in there if w["state"] == "alive" and (queue == "*" or queue in w["queues"])])
 
 
 def _workers(history: History, recently: History, listed: Sequence[Row], fresh: dict[str, bool]) -> list[WorkerCase]:

@@ -38,7 +38,7 @@ def workers_gone(case: SourceCase) -> Finding | None:
     figures = {
         "source": case.source, "queue": None, "worker": None, "of": "workers", "alive": case.alive, "usual": case.usual,
         "looks": case.looks, "lost": list(case.lost), "waiting": case.waiting, "queues": list(case.lost_queues),
-        "taken_at": _iso(case.taken_at),        "since": _iso(since),
+        "taken_at": _iso(case.taken_at), "since": _iso(since),
     }  # fmt: skip
     names = case.lost if case.alive and case.lost else (case.source,)
     about: Any = "worker" if case.alive else "source"
