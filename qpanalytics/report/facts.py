@@ -77,7 +77,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         unseen_s=missing,
         unseen=tuple(unseen(told, voice)),
         notices=notices(history),
-        rules=(*(_rules(told, len(known) - len(told), voice) if told or seen is None else ()), *(QUEUES if seen is not None else ())),
+        rules=_rules(told, len(known) - len(told), voice, seen is not None),
         command=command,
         made_by=made_by,
         queues=None if seen is None else queue_facts(seen, told_of, drawn, voice),
@@ -127,8 +127,8 @@ def notices(history: History) -> tuple[str, ...]:
     return (f"{why[:1].upper()}{why[1:]}.",) if why else ()
 
 
-def _rules(told: Sequence[Case], left_out: int, voice: Voice) -> tuple[str, ...]:
-    found = list(RULES)
+def _rules(told: Sequence[Case], left_out: int, voice: Voice, queues: bool) -> tuple[str, ...]:
+    found = [*(RULES if told or not queues else ()), *(QUEUES if queues else ())]
     if any(case.cannot_tell for case in told):
         found.append(CANNOT_TELL)
     if left_out:

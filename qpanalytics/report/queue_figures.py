@@ -34,7 +34,8 @@ def count_ticks(top: float, unit: str, most: int = 4) -> list[tuple[float, str]]
     step = max(next(s * size for s in (1, 2, 5, 10) if top / (s * size) <= most), 1.0)
     last = math.ceil(top / step - 1e-9)
     ticks = [(i * step, spell.number(i * step)) for i in range(last + 1)]
-    ticks[-1] = (ticks[-1][0], f"{ticks[-1][1]} {unit}")
+    noun = unit.removesuffix("s") if ticks[-1][0] == 1 else unit
+    ticks[-1] = (ticks[-1][0], f"{ticks[-1][1]} {noun}")
     return ticks
 
 
@@ -57,7 +58,7 @@ def _ticks(panel: Line) -> list[tuple[float, str]]:
     values = [value for _, value in panel.points if value is not None]
     top = max([*values, 0.0])
     if panel.limit is not None and panel.limit <= 4 * max(top, 1e-9):
-        top = max(top, panel.limit)
+        top = max(top, panel.limit * (1.2 if panel.usual else 1.0))
     return time_ticks(0.0, max(top, 1.0), 4) if panel.unit == "s" else count_ticks(top, panel.unit)
 
 
@@ -71,8 +72,9 @@ def _panel(panel: Line, ticks: Sequence[tuple[float, str]], x: Axis, y: Axis, le
     body.append(_text(WIDE - RIGHT, top - 5, panel.name, "q-tick", "end"))
     if panel.limit is not None and panel.limit <= ticks[-1][0]:
         edge = y.at(panel.limit)
-        body.append(f'<path class="q-limit" d="M{svg.number(left)} {svg.number(edge)}H{WIDE - RIGHT:g}"/>')
-        body.append(_text(left + 2, edge - 4, panel.limit_label, "q-limit-label"))
+        stroke, letters = ("q-upright", "q-label") if panel.usual else ("q-limit", "q-limit-label")
+        body.append(f'<path class="{stroke}" d="M{svg.number(left)} {svg.number(edge)}H{WIDE - RIGHT:g}"/>')
+        body.append(_text(left + 2, edge - 4, panel.limit_label, letters))
     elif panel.limit is not None:
         body.append(_text(left + 2, top - 5, f"{panel.limit_label}, far above", "q-limit-label"))
     return body

@@ -71,7 +71,8 @@ class WorkersLine:
 class Line:
     """One panel of a figure over time: (epoch microseconds, value) by look, None where not known.
 
-    `unit` is `jobs`, `workers` or `s` (seconds); `limit` what was promised, with its label; `filled` shades below the line.
+    `unit` is `jobs`, `workers` or `s` (seconds); `limit` what was promised, or
+    is `usual`, with its label; `filled` shades below the line.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Line:
     points: tuple[tuple[int, float | None], ...]
     limit: float | None = None
     limit_label: str = ""
+    usual: bool = False
     filled: bool = False
 
 

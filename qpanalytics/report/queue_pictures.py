@@ -36,10 +36,10 @@ def pictures(history: History, named: Sequence[Picked], most: int, voice: Voice)
     """At most `most` figures: first one of each finding in its order, then what tells more of the first ones."""
     each = [list(_of(history, case, finding, voice)) for case, finding in named]
     chosen: list[tuple[int, int, Picture]] = []
-    for depth in range(3):
-        for place, made in enumerate(each):
-            if depth < len(made) and len(chosen) < most:
-                chosen.append((place, depth, made[depth]))
+    every = [(place, depth, picture) for place, made in enumerate(each) for depth, picture in enumerate(made)]
+    for one in sorted(every, key=lambda one: (one[1] > 0, one[0], one[1])):
+        if len(chosen) < most:
+            chosen.append(one)
     return tuple(picture for _, _, picture in sorted(chosen, key=lambda one: one[:2]))
 
 
@@ -83,7 +83,8 @@ def _retries(history: History, case: QueueCase, steps: Steps, f: Finding, voice:
     panels = [
         Line(name, "jobs", _points(steps, key), filled=key == "retrying")
         for key, name in (("retrying", "waiting for another try"), ("dead", "given up"))
-        if np.isfinite(steps.looks[key]).any() and np.nanmax(steps.looks[key]) > 0
+        if np.isfinite(steps.looks[key]).any()
+        and (key == "retrying" or np.nanmax(steps.looks[key]) > np.nanmin(steps.looks[key]))
     ]
     return Levels(
         f"{case.label}: retries{' and dead jobs' if len(panels) > 1 else ''}", f"The most at {_each(steps)}", f.sentence,
@@ -144,7 +145,7 @@ def _workers(history: History, f: Finding, voice: Voice) -> Iterator[Levels]:
         return
     usual = f.figures["usual"]
     points = tuple(_columns([at for at, _ in found], [float(n) for _, n in found], least=True))
-    line = Line("alive", "workers", points, float(usual), f"usually {usual}")
+    line = Line("alive", "workers", points, float(usual), f"usually {usual}", usual=True)
     caption = f"The fewest at {spell.plural(len(found), 'look')}"
     yield Levels(f"{f.source}: workers alive", caption, f.sentence, *_span(history), (line,), (), voice.tz)
 

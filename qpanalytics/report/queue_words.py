@@ -30,6 +30,11 @@ def age(row: QueueRow) -> tuple[str, str]:
     return f"{'over ' if row.age_least else ''}{about(row.age_s)}", most
 
 
+def over(row: QueueRow) -> bool:
+    """Whether the oldest waits longer now than promised."""
+    return row.age_s is not None and row.promised_s is not None and row.age_s > row.promised_s
+
+
 def promise(row: QueueRow) -> str:
     """What was promised: "promised 10 min and 500 jobs"; empty where nothing was."""
     parts = [
@@ -131,5 +136,5 @@ def letters(row: QueueRow) -> list[str]:
 
 
 HEADS = ("Depth", "Oldest", "In/min", "Out/min", "Empty in", "Retrying", "Dead", "Workers")
-SAID = ("age", "count", "depth", "drain", "line", "promise", "rate", "sure", "well", "workers", "workers_from")
+SAID = ("age", "count", "depth", "drain", "line", "over", "promise", "rate", "sure", "well", "workers", "workers_from")
 """What templates ask for."""
