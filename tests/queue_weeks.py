@@ -1,4 +1,4 @@
-"""Two weeks of simulated looks at a shop's queues, every five minutes, Mon 9 to Sun 22 Nov 2026 and the hour after.
+"""Two weeks of simulated looks at a shop's queues, every ten minutes, Mon 9 to Sun 22 Nov 2026 and the hour after.
 
 What is planted: `mailers` fills on weekday mornings and breaks its promise; `default` drains; `exports` stands still at the
 end, since its worker is gone; `webhooks` has a retry storm on Thursday that is over by noon; `images` has been in one since
@@ -24,7 +24,7 @@ from qpanalytics.store.db import MemoryStore, Store
 FIRST = datetime(2026, 11, 9, tzinfo=UTC)
 SINCE, UNTIL = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 1, tzinfo=UTC)
-STEP = timedelta(minutes=5)
+STEP = timedelta(minutes=10)
 PROMISES = (
     {"queue": "mailers", "oldest": "10 min", "severity": "critical"},
     {"queue": "default", "oldest": "5 min"},
@@ -55,7 +55,7 @@ def looks(*, busy: bool = True, seed: int = 5) -> dict[datetime, list[Row]]:
             done = min(depth[name] + came[name], can[name])
             depth[name] += came[name] - done
             total[name] += int(done)
-        waits.append(depth["mailers"] / can["mailers"] * 300)
+        waits.append(depth["mailers"] / can["mailers"] * 600)
         storm = busy and datetime(2026, 11, 19, 9, tzinfo=UTC) <= at < datetime(2026, 11, 19, 11, tzinfo=UTC)
         lasts = busy and at >= datetime(2026, 11, 22, 20, tzinfo=UTC)
         for name, on in (("webhooks", storm), ("images", lasts)):
@@ -63,12 +63,12 @@ def looks(*, busy: bool = True, seed: int = 5) -> dict[datetime, list[Row]]:
             failed[name] += 40 if on else 1
             retrying[name] = min(retrying[name] + 25, 500) if on else max(retrying[name] - 60, 3 + chance.integers(0, 3))
         dead += 2 if storm else 0
-        stamp = None if depth["exports"] == 0 else min(depth["exports"] * 150.0, (at - FIRST).total_seconds())
+        stamp = None if depth["exports"] == 0 else min(depth["exports"] * 300.0, (at - FIRST).total_seconds())
         mail = int(depth["mailers"])
         common: dict[str, Any] = {"delayed": 0, "orphaned": 0}
         found[at] = [
-            QueueLook("mailers", depth=mail, oldest_age_s=waits[-1] if mail else None, oldest_is="exact", active=10 if mail else 4,
-                      processed_total=total["mailers"], failed_total=failed["mailers"], retrying=2, dead=0, **common),
+            QueueLook("mailers", depth=mail, oldest_age_s=waits[-1] if mail else None, oldest_is="exact",
+                      active=10 if mail else 4, processed_total=total["mailers"], failed_total=failed["mailers"], retrying=2, dead=0, **common),
             QueueLook("default", depth=int(depth["default"]), oldest_age_s=0.5, oldest_is="exact", active=3,
                       processed_total=total["default"], failed_total=failed["default"], retrying=1, dead=0, **common),
             QueueLook("exports", depth=int(depth["exports"]), oldest_age_s=stamp, oldest_is="exact", active=0 if gone else 1,
@@ -78,10 +78,9 @@ def looks(*, busy: bool = True, seed: int = 5) -> dict[datetime, list[Row]]:
               for name in ("webhooks", "images")),
             QueueLook("low", depth=0, active=0, processed_total=total["low"], failed_total=failed["low"], retrying=0, dead=0,
                       **common),
-            WorkerLook("app-1:11", "alive", 4, last_seen_at=at, expected_period_s=10.0, queues=("mailers", "default", "webhooks")),
-            WorkerLook("app-2:12", "alive", 3, last_seen_at=at, expected_period_s=10.0, queues=("mailers", "default", "images")),
-            *((WorkerLook(name, "gone" if gone else "alive", 0, expected_period_s=10.0, queues=("exports", "low")))
-              for name in ("batch-1:7", "batch-2:8")),
+            WorkerLook("app-1:11", "alive", 4, last_seen_at=at, queues=("mailers", "default", "webhooks")),
+            WorkerLook("app-2:12", "alive", 3, last_seen_at=at, queues=("mailers", "default", "images")),
+            *(WorkerLook(name, "gone" if gone else "alive", 0, queues=("exports", "low")) for name in ("batch-1:7", "batch-2:8")),
         ]  # fmt: skip
         at += STEP
     return found
@@ -115,7 +114,25 @@ def history(
     return History(kept, as_of=as_of, since=since, until=until, promises=said, **more)
 
 
-def every(minutes: float, looks_: int, look: Callable[[int], Row | list[Row]], *, until: datetime = AS_OF) -> dict[datetime, list[Row]]:
+_STORE: list[MemoryStore] = []
+
+
+def emptied() -> MemoryStore:
+    """A store in memory with nothing in it: one for all tests, for making one takes longer than most of them."""
+    if not _STORE:
+        _STORE.append(MemoryStore())
+    with _STORE[0].write() as con:
+        names = con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'store' and table_name <> 'meta'"
+        ).fetchall()
+        for (name,) in names:
+            con.execute(f"delete from store.{name}")  # noqa: S608 - ours
+    return _STORE[0]
+
+
+def every(
+    minutes: float, looks_: int, look: Callable[[int], Row | list[Row]], *, until: datetime = AS_OF
+) -> dict[datetime, list[Row]]:
     """So many looks, the last at `until`; `look` says what the k-th shows."""
     found = {}
     for k in range(looks_):

@@ -126,8 +126,8 @@ class Heat:
 class QueueFacts:
     """The part of a digest about queues.
 
-    `rows` are the queues that findings name or that cannot be judged, worst first, `well` the others by name; every queue is
-    in exactly one of the two. `taken` says in words when the last looks were.
+    `rows` are the queues that findings name, that nobody works on or that cannot be judged, worst first, `well` the others by
+    name; every queue is in exactly one of the two. `taken` says in words when the last looks were.
     """
 
     rows: tuple[QueueRow, ...] = ()

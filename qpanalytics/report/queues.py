@@ -26,14 +26,15 @@ def queue_facts(looked: Looked, said: Sequence[Finding], figures: Sequence[Level
     """The table, its order and the figures; `said` are all findings, ranked."""
     place: dict[str, int] = {}
     for number, finding in enumerate(said):
-        if finding.about == "queue" and finding.asks:
+        if finding.about == "queue":
             for label in finding.checks:
                 place.setdefault(label, number)
     worse: list[tuple[tuple[object, ...], QueueRow]] = []
     well: list[QueueRow] = []
     for case in looked.queues:
         row = queue_row(case)
-        if case.label in place or row.broken or not row.fresh or (row.depth is None and case.queue != "*"):
+        unknown = not row.fresh or (row.depth is None and case.queue != "*")
+        if case.label in place or row.broken or unknown or (row.alive == 0 and row.expected):
             worse.append(((place.get(case.label, len(said)), not row.broken, case.label), row))
         else:
             well.append(row)

@@ -31,7 +31,14 @@ LONG_S = 600.0
 MANY = 10
 """Fewer jobs are no backlog worth a line."""
 
+WAS_MANY = 20
+"""A retry storm that is over was one if it grew by so many: of hundreds of queues, some wave a little each week."""
+
 LEAST_DIED = 5
+"""So many dead jobs at least are worth a line."""
+
+MORE = 3.0
+
 STANDS_S = 1800.0
 """So long nothing is finished while jobs wait before a queue is said to stand still."""
 
@@ -212,13 +219,14 @@ def empty_unexplained(case: QueueCase) -> Finding | None:
 
 def retry_storm(case: QueueCase) -> Finding | None:
     """Retries grew while no more jobs got done. One that is over is worth knowing and asks for nobody."""
-    if not case.storms:
+    storms = [s for s in case.storms if s["retrying_most"] - s["retrying_before"] >= (MANY if s["lasts"] else WAS_MANY)]
+    if not storms:
         return None
-    lasting = [storm for storm in case.storms if storm["lasts"]]
-    storm = lasting[-1] if lasting else max(case.storms, key=lambda s: s["retrying_most"])
+    lasting = [storm for storm in storms if storm["lasts"]]
+    storm = lasting[-1] if lasting else max(storms, key=lambda s: s["retrying_most"])
     figures = _figures(case) | {
         "lasts": bool(lasting),
-        "storms": len(case.storms),
+        "storms": len(storms),
         "began_at": _iso(storm["began_at"]),
         "ended_at": _iso(storm["ended_at"]),
         **{
@@ -251,9 +259,11 @@ def dead_grew(case: QueueCase) -> Finding | None:
 
 
 def _above(now: dict[str, Any], before: dict[str, Any] | None) -> bool:
-    lo = now["per_day_lo"]
-    hi = None if before is None else before["per_day_hi"]
-    return lo is not None and hi is not None and lo > hi
+    """Whether the intervals lie apart; one burst has a wide one, so three times as many are more, too."""
+    if before is None or now["per_day"] is None or before["per_day"] is None:
+        return False
+    apart = now["per_day_lo"] is not None and before["per_day_hi"] is not None and now["per_day_lo"] > before["per_day_hi"]
+    return bool(apart or now["per_day"] >= MORE * before["per_day"])
 
 
 def orphaned(case: QueueCase) -> Finding | None:

@@ -97,7 +97,7 @@ def _empty(f: Finding, v: Voice) -> Said:
         return subject, f"{subject} are empty, and nothing arrives where jobs should come.", _these(f)
     if g["producer"]:
         return subject, f"{subject} is empty because {g['producer']}, which fills it, is down.", ""
-    weeks = spell.plural(g["weeks"], "week")
+    weeks = "week" if g["weeks"] == 1 else spell.plural(g["weeks"], "week")
     many = "" if not g["usual_per_min"] else f" {_rate(g['usual_per_min'])} jobs a minute came"
     return subject, f"{subject} is empty, and nothing arrives: at this hour of the {weeks} before{many}.", (
         "Look at what fills it; an empty queue looks like a finished one."
