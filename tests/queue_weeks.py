@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ PROMISES = (
 Row = QueueLook | WorkerLook
 
 
+@cache
 def looks(*, busy: bool = True, seed: int = 5) -> dict[datetime, list[Row]]:
     """What each look showed."""
     chance = np.random.default_rng(seed)
@@ -68,7 +70,8 @@ def looks(*, busy: bool = True, seed: int = 5) -> dict[datetime, list[Row]]:
         common: dict[str, Any] = {"delayed": 0, "orphaned": 0}
         found[at] = [
             QueueLook("mailers", depth=mail, oldest_age_s=waits[-1] if mail else None, oldest_is="exact",
-                      active=10 if mail else 4, processed_total=total["mailers"], failed_total=failed["mailers"], retrying=2, dead=0, **common),
+                      active=10 if mail else 4, processed_total=total["mailers"], failed_total=failed["mailers"], retrying=2,
+                      dead=0, **common),
             QueueLook("default", depth=int(depth["default"]), oldest_age_s=0.5, oldest_is="exact", active=3,
                       processed_total=total["default"], failed_total=failed["default"], retrying=1, dead=0, **common),
             QueueLook("exports", depth=int(depth["exports"]), oldest_age_s=stamp, oldest_is="exact", active=0 if gone else 1,
@@ -110,8 +113,12 @@ def history(
     """A history of these looks over the last full week."""
     kept = store or MemoryStore()
     filled(kept, shown)
-    said = tuple(PromiseTable.model_validate(one) for one in promises)
-    return History(kept, as_of=as_of, since=since, until=until, promises=said, **more)
+    return History(kept, as_of=as_of, since=since, until=until, promises=promised(promises), **more)
+
+
+def promised(said: Sequence[dict[str, Any]] = PROMISES) -> tuple[PromiseTable, ...]:
+    """Promises as the configuration has them."""
+    return tuple(PromiseTable.model_validate(one) for one in said)
 
 
 _STORE: list[MemoryStore] = []
