@@ -80,8 +80,10 @@ def _storms(found: Steps) -> list[Row]:
     known = np.isfinite(found.failures)
     done = np.where(known, found.service - np.where(known, found.failures, 0.0), found.service)
     rows: list[Row] = []
+    maybe = _maybe(retrying)
     place = STEPS
-    while place < len(at):
+    while (ahead := int(np.searchsorted(maybe, place))) < len(maybe):
+        place = int(maybe[ahead])
         first = place - STEPS
         base = _base(retrying, at, first)
         if not _grows(retrying, first, place, base):
@@ -113,6 +115,15 @@ def _storms(found: Steps) -> list[Row]:
             break
         place = until + STEPS
     return rows
+
+
+def _maybe(retrying: Floats) -> npt.NDArray[np.intp]:
+    """The looks that may show a storm, whatever is usual: most do not, and what is usual takes a median to tell."""
+    if len(retrying) <= STEPS:
+        return np.empty(0, dtype=np.intp)
+    parts = np.lib.stride_tricks.sliding_window_view(retrying, STEPS + 1)
+    top = np.isfinite(parts).all(axis=1) & (parts[:, -1] == parts.max(axis=1)) & (parts[:, -1] > parts[:, 0])
+    return np.flatnonzero(top & (parts[:, -2:].min(axis=1) >= LEAST_GROWTH)) + STEPS
 
 
 def _base(retrying: Floats, at: Floats, first: int) -> float:

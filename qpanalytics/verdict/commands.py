@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
@@ -61,7 +61,10 @@ def _of_looks(finding: Finding, history: History) -> str:
     if name and len(finding.checks) == 1:
         parts += [f"--{finding.about}", quoted(name)]
     parts += ["--source", quoted(finding.source), "--history", "--since", stamp(history.since)]
-    parts += ["--until", stamp(max(min(history.until, history.looks_as_of), history.as_of))]
+    until = min(history.until, history.looks_as_of)
+    if f.get("taken_at"):  # the last look shall be in it
+        until = max(until, datetime.fromisoformat(f["taken_at"]).replace(second=0, microsecond=0) + timedelta(minutes=1))
+    parts += ["--until", stamp(until)]
     if str(history.store.path) != "qpa.duckdb":
         parts += ["--db", quoted(str(history.store.path))]
     return " ".join(parts)

@@ -128,7 +128,7 @@ def not_draining(case: QueueCase) -> Finding | None:
             {name: row[name] for name in _WINDOW}
             for row in fills
         ],
-        **_staffed(case),
+        **({} if stands else _staffed(case)),
     }
     severity = case.promise.severity
     if fills and not stands and not grows and not case.promise.any and figures["worst_age_s"] is None:
@@ -222,10 +222,11 @@ def retry_storm(case: QueueCase) -> Finding | None:
     storms = [s for s in case.storms if s["retrying_most"] - s["retrying_before"] >= (MANY if s["lasts"] else WAS_MANY)]
     if not storms:
         return None
-    lasting = [storm for storm in storms if storm["lasts"]]
+    lasting = [storm for storm in storms if storm["lasts"] and case.fresh]
     storm = lasting[-1] if lasting else max(storms, key=lambda s: s["retrying_most"])
     figures = _figures(case) | {
         "lasts": bool(lasting),
+        "lasted": storm["lasts"],
         "storms": len(storms),
         "began_at": _iso(storm["began_at"]),
         "ended_at": _iso(storm["ended_at"]),
@@ -340,7 +341,7 @@ def _job(case: QueueCase, state: str) -> dict[str, Any] | None:
 def _staffed(case: QueueCase) -> dict[str, Any]:
     """Little's law, where it says that there are too few: slots needed and there, and the time one job takes."""
     row = case.staffing
-    if row is None or not row["too_few"]:
+    if row is None or not row["too_few"] or row["slots"] < 1:
         return {}
     return {"slots": int(row["slots"]), "needed": int(row["needed"]), "service_s": row["service_s"]}
 

@@ -119,6 +119,7 @@ def _retry_storm(f: Finding, v: Voice) -> Said:
             _joined(now, detail, "Look at what their first failures have in common.")
         )  # fmt: skip
     ended = f", half of it was gone {_at(g['ended_at'], v)}" if g["ended_at"] else ", over since"
+    ended = ", not over at the last look" if g["lasted"] else ended
     more = f"There were {g['storms']} {v.now()}." if g["storms"] > 1 else ""
     head = f"{subject} had a retry storm {_at(g['began_at'], v)}: retries grew {_grew(g)}{while_}{ended}."
     return subject, head, _joined(more, detail)
