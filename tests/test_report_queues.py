@@ -90,6 +90,22 @@ def test_checks_and_queues_share_the_page_and_its_figures() -> None:
     assert "<h2>Queues</h2>" in page(got) and "All checks, worst first" in page(got)
 
 
+def test_what_a_system_keeps_for_all_its_queues_is_told_of_its_source() -> None:
+    def look(k: int) -> list[QueueLook]:
+        storm = max(k - 40, 0)
+        every = QueueLook("*", retrying=3 + 9 * storm, dead=1, processed_total=40 * k, failed_total=40 * storm)
+        return [every, QueueLook("mail", depth=2), QueueLook("low", depth=0)]
+
+    since, until = weeks.AS_OF - timedelta(hours=5), weeks.AS_OF + timedelta(microseconds=1)
+    got = facts(weeks.history(weeks.every(5.0, 60, look), promises=(), since=since, until=until), period="custom")
+    assert wording.verdict(got) == "1 source needs you"
+    assert got.needs[0].sentence.startswith("shop (all queues) has a retry storm since ")
+    assert got.queues is not None and got.queues.number == 2
+    row = rows_of(got.queues)["shop (all queues)"]
+    assert (row.depth, row.retrying, queue_words.rate(row.service)) == (2, 174, "8")
+    assert got.queues.figures[0].title == "shop (all queues): retries"
+
+
 # Without looks --------------------------------------------------------------------------------------------------------
 
 

@@ -103,7 +103,7 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
         said.detail,
         said.command if said.asks else "",
         picture,
-        said.checks if said.about == "queue" else (),
+        said.checks if said.about == "queue" and said.figures["queue"] != "*" else (),
         said.checks if said.about == "worker" else (),
     )
 

@@ -27,6 +27,7 @@ class QueueRow:
     looks in the window, `arrivals` and `service` over it. `drains` is `yes`, `maybe`, `no`, `empty` or empty text where that
     is not known, by the rates of now. `shown`: the last look still showed the queue. `expected` workers are those promised
     (`promised_workers`), else the usual number. `broken`: the promise was broken in the window or is.
+    `whole`: it stands for all queues of a source together.
     """
 
     label: str
@@ -54,6 +55,7 @@ class QueueRow:
     fresh: bool = True
     taken_at: datetime | None = None
     why: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +141,4 @@ class QueueFacts:
     @property
     def number(self) -> int:
         """How many queues there are; rows for all of a source are none."""
-        return sum(not row.label.endswith("/*") for row in (*self.rows, *self.well))
+        return sum(not row.whole for row in (*self.rows, *self.well))

@@ -86,8 +86,9 @@ def _retries(history: History, case: QueueCase, steps: Steps, f: Finding, voice:
         if np.isfinite(steps.looks[key]).any()
         and (key == "retrying" or np.nanmax(steps.looks[key]) > np.nanmin(steps.looks[key]))
     ]
+    name = f"{case.source} (all queues)" if case.queue == "*" else case.label
     return Levels(
-        f"{case.label}: retries{' and dead jobs' if len(panels) > 1 else ''}", f"The most at {_each(steps)}", f.sentence,
+        f"{name}: retries{' and dead jobs' if len(panels) > 1 else ''}", f"The most at {_each(steps)}", f.sentence,
         *_span(history), tuple(panels), (), voice.tz,
     )  # fmt: skip
 

@@ -60,7 +60,8 @@ def queue_row(case: QueueCase) -> QueueRow:
         depth = last if isfinite(last) else None
     waits = depth is None or depth > 0
     return QueueRow(
-        label=case.label,
+        label=f"{case.source} (all queues)" if case.queue == "*" else case.label,
+        whole=case.queue == "*",
         depth=_whole(depth),
         depth_range=case.range_of("depth"),
         promised_depth=promise.depth,

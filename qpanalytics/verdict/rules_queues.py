@@ -363,7 +363,7 @@ def _folded(found: Iterable[Finding]) -> list[Finding]:
     """Queues of one source in the same trouble are told together: they usually have one cause."""
     groups: dict[tuple[Any, ...], list[Finding]] = {}
     for number, finding in enumerate(found):
-        alone = finding.about != "queue" or finding.also or finding.kind not in _SAME
+        alone = finding.about != "queue" or finding.figures["queue"] == "*" or finding.also or finding.kind not in _SAME
         groups.setdefault((number,) if alone else (finding.kind, finding.asks, finding.source), []).append(finding)
     out: list[Finding] = []
     for members in groups.values():

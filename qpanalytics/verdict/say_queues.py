@@ -219,6 +219,8 @@ SAY: dict[Kind, Callable[[Finding, Voice], Said]] = {
 
 
 def _subject(f: Finding) -> str:
+    if f.figures["queue"] == "*":
+        return f"{f.source} (all queues)"
     return f"{len(f.checks)} queues of {f.source}" if len(f.checks) > 1 else f.check
 
 
