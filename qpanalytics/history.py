@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -57,6 +57,8 @@ class Pick:
 class _Session:
     stack: ExitStack | None = None
     con: duckdb.DuckDBPyConnection | None = None
+    #: What was made of this reading and is asked for again within it.
+    kept: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,6 +141,20 @@ class History:
                 yield
             finally:
                 self._session.stack = self._session.con = None
+                self._session.kept = {}
+
+    def within(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` returns, kept for as long as the session lasts; without one it is made anew each time."""
+        if self._session.stack is None:
+            return make()
+        key = (self.since, self.until, key)
+        if key not in self._session.kept:
+            self._session.kept[key] = make()
+        return self._session.kept[key]
+
+    def over_looks(self, since: datetime, until: datetime) -> History:
+        """The same reading of the store over another window of looks at queues and workers; for these alone."""
+        return replace(self, since=since, until=until, _frames={"checks": self.checks}, _answers={})
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -261,7 +277,7 @@ class History:
         picked = [
             row for row in rows if self.pick.takes(row[1], row[2], _tags(present[row[0]]))
         ]
-        if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked:
+        if (self.pick.checks or self.pick.tags or self.pick.sources) and not picked and not self._picks_looks(con):
             raise UsageError(self._nothing_picked(rows, present))
         ids = [row[0] for row in picked]
         excuses = {row[0]: self._maintained(row, present[row[0]]) for row in picked}
@@ -283,6 +299,13 @@ class History:
             f"create or replace temp table lost as {tables.sql_of('lost')}",
             {"as_of": self.as_of, "since": self.since, "until": self.until},
         )
+
+    def _picks_looks(self, con: duckdb.DuckDBPyConnection) -> bool:
+        """Whether only sources of queues and workers are meant, which know no checks."""
+        if self.pick.checks or self.pick.tags:
+            return False
+        known = con.execute("select distinct source from store.fetches where kind = 'snapshot'").fetchall()
+        return bool({source for (source,) in known} & set(self.pick.sources))
 
     def _maintained(self, row: tuple[Any, ...], present: Version | None) -> list[tuple[int, int]]:
         since_us = micros(min(self.since, self.as_of) - timedelta(days=400))

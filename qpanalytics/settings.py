@@ -194,6 +194,7 @@ class PromiseTable(Table):
     oldest: Period | None = None
     depth: Count | None = None
     workers: Count | None = None
+    severity: Rank | None = None
 
     @model_validator(mode="after")
     def _promises(self) -> Self:

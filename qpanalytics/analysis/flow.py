@@ -93,6 +93,11 @@ class Steps:
 
 def steps(history: History, *, since: datetime | None = None) -> dict[Queue, Steps]:
     """Each queue of the window (or from `since` on) from look to look, by source and name."""
+    found: dict[Queue, Steps] = history.within(("steps", since), lambda: _read(history, since))
+    return found
+
+
+def _read(history: History, since: datetime | None) -> dict[Queue, Steps]:
     table = history.looks("flow", since=since)
     names = list(zip(table.column("source").to_pylist(), table.column("queue").to_pylist(), strict=True))
     counted = table.column("counted").to_pylist()

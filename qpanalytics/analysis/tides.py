@@ -45,6 +45,8 @@ WINDOWS = Columns(
     grows_by="jobs that wait more at its end than at its beginning, on a day",
     why="reason for each NaN, else empty",
 )
+#: The edges of a stretch are looked for in parts of so many minutes.
+PART_MIN = 10
 #: A step that is longer does not belong to one hour.
 LONGEST_S = 5_400.0
 
@@ -69,6 +71,41 @@ def windows(history: History, *, tz: str = "UTC") -> pd.DataFrame:
         if cell is not None and cell["fills"]:
             run.append(cell)
     return frame(WINDOWS, found, counts=("from_hour", "to_hour", "n"))
+
+
+def edges(found: Steps, window: Row, *, tz: str = "UTC") -> tuple[int, int]:
+    """When within a stretch of hours (a row of `windows`) the queue grows: first and last minute of the day, by tens.
+
+    An hour that fills often does so in a part of it. Of all stretches of ten-minute parts the one with the most growth is
+    taken, added over the days; where looks are rarer than that, the hours stand as they are.
+    """
+    whole = (int(window["from_hour"]) * 60, int(window["to_hour"]) * 60)
+    if not len(found.seconds) or float(np.median(found.seconds)) > PART_MIN * 60:
+        return whole
+    growth: dict[int, float] = {}
+    days = _by_hour(found, zones.zone(tz))
+    for hour in range(int(window["from_hour"]), int(window["to_hour"])):
+        for places in days.get((window["day"] == "weekend", hour), {}).values():
+            for place in places:
+                # offsets are whole quarters of an hour: the minute within the hour may be another one than in UTC
+                minute = int((found.at[place] + found.seconds[place] / 2) // 60) + _shift(found.at[place], zones.zone(tz))
+                part = hour * 60 + minute % 60 // PART_MIN * PART_MIN
+                grown = float(found.grown[place])
+                growth[part] = growth.get(part, 0.0) + (grown if grown == grown else 0.0)
+    best, first, run, began = 0.0, whole[0], 0.0, whole[0]
+    end = whole[1]
+    for part in sorted(growth):
+        if run <= 0:
+            run, began = 0.0, part
+        run += growth[part]
+        if run > best:
+            best, first, end = run, began, part + PART_MIN
+    return first, end
+
+
+def _shift(at: float, zone: Any) -> int:
+    offset = (EPOCH + timedelta(seconds=at)).astimezone(zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds() // 60)
 
 
 def _cells(history: History, tz: str) -> list[Row]:

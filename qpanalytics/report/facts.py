@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.report.model import Facts, Finding, Period, Strip, Tally, Trend, Window, figures
-from qpanalytics.report.pictures import STRIP_DAYS, Days, evidence, strips, trends
+from qpanalytics.report.pictures import MOST_FIGURES, STRIP_DAYS, Days, evidence, strips, trends
+from qpanalytics.report.queues import MOST_BESIDE, figures_of, queue_facts
 from qpanalytics.report.rows import rows, tallies
 from qpanalytics.verdict import worded
 from qpanalytics.verdict.cases import Case, cases, opened
+from qpanalytics.verdict.queue_cases import looked
 from qpanalytics.verdict.unseen import unseen
 from qpanalytics.verdict.voice import Voice
 
@@ -24,6 +26,10 @@ RULES = (
     "arrived. Failed: it reported a failure and no success followed. Hung: it began and did not end within its limit.",
     "Shares are of the runs that were expected and could be seen; excused, pending and unseen ones are left out.",
     "Time down counts from the first deadline missed, failure or limit passed to the next success, within the window.",
+)
+QUEUES = (
+    "Queues are told from looks at them: jobs that came are those finished and the growth of what waits or runs, so a try again "
+    "counts as one more. A promise is broken where a look shows more than was promised.",
 )
 CANNOT_TELL = (
     "Where runs come at any moment between two ticks, which of them was late has no answer: such checks have no rate, "
@@ -38,25 +44,29 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     the sums of the rows; checks without a schedule, or that cannot be judged by their ticks, add nothing to them.
     """
     days = Days.before(history.until, STRIP_DAYS, tz)
+    voice = Voice(history.since, history.until, history.as_of, tz)
     with opened(history):
         known = cases(history)
         told = [case for case in known if not case.ended_by(history.since)]
-        said = worded(known, history, tz=tz)
+        seen = looked(history, tz=tz)
+        told_of = worded(known, history, tz=tz, queues=seen)
+        said = [finding for finding in told_of if finding.about == "check"]
         strip = strips(history, days, told)
         trend = trends(history, days)
-        shown = evidence(history, told, said, tz)
+        drawn = () if seen is None else figures_of(history, seen, told_of, MOST_FIGURES, voice)
+        shown = evidence(history, told, said, tz, MOST_FIGURES - min(len(drawn), MOST_BESIDE))
+        drawn = drawn[: MOST_FIGURES - len(shown)]
     worse, kept = rows(told, strip, trend, said)
     totals = Tally.total(row.tally for row in (*worse, *kept))
     before = Tally.total(tallies(known, before=True))
     reported_before = sum(len(case.trouble_before.failed_us) for case in known if not case.judged)
-    voice = Voice(history.since, history.until, history.as_of, tz)
     by_name = {case.check: case for case in told}
-    findings = [(finding, pictured(finding, by_name, strip, trend)) for finding in said]
+    findings = [(finding, pictured(finding, by_name, strip, trend)) for finding in told_of]
     share, missing = coverage(told)
     return Facts(
         Window(period, history.since, history.until, history.as_of, tz),
         totals,
-        figures(totals, before, (*worse, *kept), reported_before),
+        () if seen is not None and not told else figures(totals, before, (*worse, *kept), reported_before),
         tuple(worse),
         tuple(kept),
         needs=tuple(made for finding, made in findings if finding.asks),
@@ -67,9 +77,10 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         unseen_s=missing,
         unseen=tuple(unseen(told, voice)),
         notices=notices(history),
-        rules=_rules(told, len(known) - len(told), voice),
+        rules=_rules(told, len(known) - len(told), voice, seen is not None),
         command=command,
         made_by=made_by,
+        queues=None if seen is None else queue_facts(seen, told_of, drawn, voice),
     )
 
 
@@ -77,21 +88,23 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
     """A finding as a page shows it: what asks for somebody comes with its command and a small picture."""
     picture: Strip | Trend | None = None
     case = cases.get(said.check)
-    if said.asks and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
+    if said.about == "check" and said.asks and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
         days = strip.get(case.check_id)
         picture = trend.get(case.check_id, days) if said.kind == "slower" else days
     # A source that fell silent is one thing to look after, however many checks it tells of.
-    silent = said.kind == "not_vouched" and len(said.checks) > 1
+    silent = said.about == "source" or (said.kind == "not_vouched" and len(said.checks) > 1)
     return Finding(
         said.kind,
         said.label,
         said.tone,
         said.sentence,
         said.subject,
-        () if silent else said.checks,
+        () if silent or said.about != "check" else said.checks,
         said.detail,
         said.command if said.asks else "",
         picture,
+        said.checks if said.about == "queue" and said.figures["queue"] != "*" else (),
+        said.checks if said.about == "worker" else (),
     )
 
 
@@ -114,8 +127,8 @@ def notices(history: History) -> tuple[str, ...]:
     return (f"{why[:1].upper()}{why[1:]}.",) if why else ()
 
 
-def _rules(told: Sequence[Case], left_out: int, voice: Voice) -> tuple[str, ...]:
-    found = list(RULES)
+def _rules(told: Sequence[Case], left_out: int, voice: Voice, queues: bool) -> tuple[str, ...]:
+    found = [*(RULES if told or not queues else ()), *(QUEUES if queues else ())]
     if any(case.cannot_tell for case in told):
         found.append(CANNOT_TELL)
     if left_out:

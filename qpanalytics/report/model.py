@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from qpanalytics.report.queue_model import QueueFacts
+
 Period = Literal["daily", "weekly", "monthly", "custom"]
 Tone = Literal["bad", "warn", "quiet", "good"]
 Unit = Literal["count", "share", "seconds"]
@@ -207,7 +209,7 @@ class Finding:
 
     `label` is its kind in a word or two ("Down", "Slower"); `sentence` the whole first sentence, which usually begins
     with `subject` (the name, printed bold); `detail` figures and action; `command` what to type next. `checks` are all
-    checks it is about: the headline counts them. `picture` is the small figure beside it.
+    checks it is about, `queues` and `workers` those: the headline counts them. `picture` is the small figure beside it.
     """
 
     kind: str
@@ -219,6 +221,8 @@ class Finding:
     detail: str = ""
     command: str = ""
     picture: Strip | Trend | None = None
+    queues: tuple[str, ...] = ()
+    workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +295,7 @@ class Facts:
     None where nothing states it; `unseen_s` what is missing, seconds added over checks; `unseen` a sentence for
     each thing that could not be seen. `notices` stand under the headline (a report that ends where its files end).
     `rules` are the accounting rules, `command` gives the same numbers. `made_by` names version and store; no time
-    is known but those of `window`.
+    is known but those of `window`. `queues` is None where nothing was ever looked at.
     """
 
     window: Window
@@ -310,6 +314,7 @@ class Facts:
     rules: tuple[str, ...] = ()
     command: str = ""
     made_by: str = ""
+    queues: QueueFacts | None = None
 
     @property
     def checks(self) -> int:
@@ -320,6 +325,16 @@ class Facts:
     def need(self) -> int:
         """How many checks need somebody: the different ones that `needs` are about."""
         return len({check for finding in self.needs for check in finding.checks})
+
+    @property
+    def need_queues(self) -> int:
+        """How many queues need somebody."""
+        return len({queue for finding in self.needs for queue in finding.queues})
+
+    @property
+    def need_workers(self) -> int:
+        """How many worker processes need somebody."""
+        return len({worker for finding in self.needs for worker in finding.workers})
 
     @property
     def all_rows(self) -> Sequence[CheckRow]:

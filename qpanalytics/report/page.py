@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from qpanalytics import spell
-from qpanalytics.report import evidence, palette, svg, wording
+from qpanalytics.report import evidence, palette, queue_figures, queue_words, svg, wording
 from qpanalytics.report.model import Arrivals, CheckRow, Dots, Facts, Finding, Strip, Trend
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +25,7 @@ FRAGMENT_CHECKS = 10
 
 def page(facts: Facts, explored: str = "") -> str:
     """The digest as one HTML file: light and dark, phone and paper; `explored` is the file with charts to link to."""
-    return environment().get_template("page.html.j2").render(facts=facts, explored=explored, style=style_of("style.css"))
+    return environment().get_template("page.html.j2").render(facts=facts, explored=explored, style=_style(facts))
 
 
 def fragment(facts: Facts) -> str:
@@ -36,6 +37,16 @@ def fragment(facts: Facts) -> str:
     left = facts.checks - worst.checks
     template = environment().get_template("fragment.html.j2")
     return template.render(facts=facts, worst=worst, left=left, style=style_of("fragment.css"))
+
+
+def _style(facts: Facts) -> Markup:
+    """The style sheet; that of queues only where there are some."""
+    own = style_of("style.css")
+    return own if facts.queues is None else own + Markup(_lines("queues.css"))
+
+
+def _lines(name: str) -> str:
+    return "".join(line.strip() for line in (TEMPLATES / name).read_text(encoding="utf-8").splitlines())
 
 
 @cache
@@ -69,6 +80,7 @@ def environment() -> Environment:
     )
     made.globals.update({name: getattr(wording, name) for name in words.split()})
     made.globals.update(
+        words=SimpleNamespace(drawn=queue_figures.drawn, **{name: getattr(queue_words, name) for name in queue_words.SAID}),
         worded=wording.quantile,
         needs_shown=wording.NEEDS_SHOWN,
         strip=svg.strip,

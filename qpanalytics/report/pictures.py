@@ -88,14 +88,16 @@ def trends(history: History, days: Days) -> dict[int, Trend]:
     }
 
 
-def evidence(history: History, cases: Sequence[Case], said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:
+def evidence(
+    history: History, cases: Sequence[Case], said: Sequence[Finding], tz: str, most: int = MOST_FIGURES
+) -> tuple[Dots | Arrivals, ...]:
     """Figures for what findings name: dots for what grew, arrivals for what came late or not at all.
 
     What failed or hung, or went down from one day to the next, has no shape to show: its strip says it. A growth of many
     checks shows the first of them.
     """
     by_name = {case.check: case for case in cases}
-    wanted = [(by_name[f.check], f) for f in said if _shape(by_name[f.check], f)][:MOST_FIGURES]
+    wanted = [(by_name[f.check], f) for f in said if _shape(by_name[f.check], f)][:most]
     if not wanted:
         return ()
     since = min(history.since - EARLIER * (history.until - history.since), history.since - timedelta(days=STRIP_DAYS))

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from qpanalytics import spell
-from qpanalytics.report import palette, wording
+from qpanalytics.report import palette, queue_words, wording
 from qpanalytics.report.model import CheckRow, Facts, Finding, Window
 
 NAME_MOST = 32
@@ -31,6 +31,7 @@ def text(facts: Facts, width: int = 100) -> str:
         found("Getting better", facts.better, width),
         found("Worth knowing", facts.notes, width),
         section("The evidence", [line for of in facts.evidence for line in bullet(of.alt, width)]),
+        _queues(facts),
         _checks(facts),
         section("What we could not see", [line for said in facts.unseen for line in bullet(said, width)]),
         [
@@ -84,6 +85,24 @@ def _checks(facts: Facts) -> list[str]:
     if facts.kept:
         lines.append(f"  {wording.kept(facts)}")
     return section("All checks, worst first" if facts.rows else "All checks", lines)
+
+
+def _queues(facts: Facts) -> list[str]:
+    if facts.queues is None:
+        return []
+    of = facts.queues
+    lines = []
+    if of.rows:
+        table = [["Queue", *queue_words.HEADS], *([_name(row.label), *queue_words.letters(row)] for row in of.rows)]
+        lines = aligned(table)
+    lines += [f"  {queue_words.well(of)}"] if of.well else []
+    lines += [line for workers in of.workers for line in bullet(queue_words.line(workers), 98)]
+    return section("Queues", lines)
+
+
+def _name(label: str) -> str:
+    name = spell.plain(label)
+    return name if len(name) <= NAME_MOST else f"{name[: NAME_MOST - 3]}..."
 
 
 def _row(row: CheckRow, window: Window) -> list[str]:

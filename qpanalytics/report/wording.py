@@ -12,7 +12,7 @@ from qpanalytics import spell
 from qpanalytics.ledger.reading import TRAILING
 from qpanalytics.report import palette
 from qpanalytics.report.model import FEW, CheckRow, Facts, Figure, Finding, Quantile, Strip, Tally, Trend, Window
-from qpanalytics.verdict.voice import Voice
+from qpanalytics.verdict.voice import Voice, listed
 
 if TYPE_CHECKING:
     from qpanalytics.report.check.model import CheckFacts
@@ -41,17 +41,20 @@ def shown(text: str) -> str:
 
 def verdict(facts: Facts) -> str:
     """The headline: how many checks need somebody, and how many sources fell silent."""
-    if not facts.checks:
+    if not facts.checks and facts.queues is None:
         return "No checks yet"
-    # A finding without a check is about a source that fell silent.
-    silent = sum(1 for finding in facts.needs if not finding.checks)
-    sources = spell.plural(silent, "source")
-    if facts.need:
-        also = f" and {sources}" if silent else ""
-        verb = "needs" if facts.need == 1 and not silent else "need"
-        return f"{spell.number(facts.need)} of {spell.plural(facts.checks, 'check')}{also} {verb} you"
-    if silent:
-        return f"{sources} {'needs' if silent == 1 else 'need'} you"
+    # A finding without a check, queue or worker is about a source that fell silent.
+    silent = sum(1 for finding in facts.needs if not (finding.checks or finding.queues or finding.workers))
+    all_queues = 0 if facts.queues is None else facts.queues.number
+    told = [
+        (facts.need, f"{spell.number(facts.need)} of {spell.plural(facts.checks, 'check')}"),
+        (facts.need_queues, f"{spell.number(facts.need_queues)} of {spell.plural(all_queues, 'queue')}"),
+        (facts.need_workers, spell.plural(facts.need_workers, "worker")),
+        (silent, spell.plural(silent, "source")),
+    ]
+    if said := [words for number, words in told if number]:
+        verb = "needs" if sum(number for number, _ in told) == 1 else "need"
+        return f"{listed(said)} {verb} you"
     if facts.coverage == 0:
         return "Nothing could be seen"
     return "Nothing needs you"
@@ -59,8 +62,9 @@ def verdict(facts: Facts) -> str:
 
 def lead(facts: Facts) -> str:
     """The sentence that stands in place of a list where nothing needs anybody; empty otherwise."""
-    if facts.needs or not facts.checks or not facts.totals.n:
-        return ""
+    queues = [] if facts.queues is None else [spell.plural(facts.queues.number, "queue")]
+    if facts.needs or not (facts.checks and facts.totals.n):
+        return f"{queues[0]}, none of which needs anybody." if queues and not facts.needs and not facts.checks else ""
     said = [
         spell.plural(facts.checks, "check"),
         spell.plural(facts.totals.n, "occurrence"),
@@ -68,6 +72,7 @@ def lead(facts: Facts) -> str:
     ]
     if facts.coverage == 1:
         said.append("all seen")
+    said += queues
     return ", ".join(said) + "."
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from qpanalytics.verdict.cases import Case, cases, opened
 from qpanalytics.verdict.commands import command
 from qpanalytics.verdict.finding import Finding as Finding
+from qpanalytics.verdict.queue_cases import Looked, looked
 from qpanalytics.verdict.rules import judge
+from qpanalytics.verdict.rules_queues import judge as judge_queues
 from qpanalytics.verdict.rules_seen import Span
 from qpanalytics.verdict.say import say
 from qpanalytics.verdict.voice import Voice
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 COLUMNS = Columns(
     rank="1 is the first to read; what asks for somebody comes before what is only worth knowing",
     kind="`down`, `hung`, `failing`, `missing`, `later`, `slower`, `not_vouched`, `late`, `recovered`, `never_seen`, "
-    "`not_judged`, `cannot_tell`",
-    severity="`critical`, `warning` or `info`, from the check's own and the kind",
-    check="the check it is about, the first of `checks`",
+    "`not_judged`, `cannot_tell`; of queues and workers `workers_gone`, `crash_loop`, `alive_not_draining`, `stuck`, "
+    "`promise_broken`, `not_draining`, `retry_storm`, `orphaned`, `too_few_workers`, `dead_grew`, `empty_unexplained`, "
+    "`job_silent`, `unwatched`",
+    severity="`critical`, `warning` or `info`, from the check's or the promise's own and the kind",
+    check="the check it is about, the first of `checks`; of queues and workers their name, which also stands in `figures`",
     sentence="what is so, in one sentence; times in the zone asked for",
     since_at="since when, or when it last happened; missing where that means nothing",
     figures="the numbers behind it: plain values, times ISO 8601 in UTC, durations in seconds",
@@ -70,12 +74,15 @@ _TEXTS = ("kind", "severity", "check", "sentence", "label", "tone", "detail", "c
 def findings(history: History, *, tz: str = "UTC") -> list[Finding]:
     """What `verdicts` says, as objects, in the same order."""
     with opened(history):
-        return worded(cases(history), history, tz=tz)
+        return worded(cases(history), history, tz=tz, queues=looked(history, tz=tz))
 
 
-def worded(known: Sequence[Case], history: History, *, tz: str) -> list[Finding]:
-    """The findings about cases that were read already."""
+def worded(known: Sequence[Case], history: History, *, tz: str, queues: Looked | None = None) -> list[Finding]:
+    """The findings about cases, and about queues and workers, that were read already."""
     span = Span(history.since, history.until, history.as_of)
     voice = Voice(history.since, history.until, history.as_of, tz)
-    said = [say(finding, voice) for finding in judge(known, span)]
+    found = judge(known, span)
+    if queues is not None:
+        found = sorted([*found, *judge_queues(queues, span)], key=lambda finding: finding.order)
+    said = [say(finding, voice) for finding in found]
     return [replace(finding, command=command(finding, history)) for finding in said]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
@@ -32,6 +32,8 @@ def command(finding: Finding, history: History) -> str:
     if isinstance(history.store, MemoryStore):
         return ""
     since, until = history.since, min(history.until, history.as_of)
+    if finding.about != "check":
+        return _of_looks(finding, history)
     verb = _VERBS.get(finding.kind, "occurrences")
     if not finding.figures.get("judged", True):
         verb = "runs"
@@ -46,6 +48,23 @@ def command(finding: Finding, history: History) -> str:
         parts += ["--source", quoted(finding.source)]
     if verb != "checks":
         parts += ["--since", stamp(since), "--until", stamp(until)]
+    if str(history.store.path) != "qpa.duckdb":
+        parts += ["--db", quoted(str(history.store.path))]
+    return " ".join(parts)
+
+
+def _of_looks(finding: Finding, history: History) -> str:
+    """The looks behind a finding about a queue or worker, up to as_of; of a source, its coverage."""
+    f = finding.figures
+    parts = ["qpa", "workers" if finding.about == "worker" or f.get("of") == "workers" else "queues"]
+    name = f.get("worker") if finding.about == "worker" else f.get("queue")
+    if name and len(finding.checks) == 1:
+        parts += [f"--{finding.about}", quoted(name)]
+    parts += ["--source", quoted(finding.source), "--history", "--since", stamp(history.since)]
+    until = min(history.until, history.looks_as_of)
+    if f.get("taken_at"):  # the last look shall be in it
+        until = max(until, datetime.fromisoformat(f["taken_at"]).replace(second=0, microsecond=0) + timedelta(minutes=1))
+    parts += ["--until", stamp(until)]
     if str(history.store.path) != "qpa.duckdb":
         parts += ["--db", quoted(str(history.store.path))]
     return " ".join(parts)

@@ -9,13 +9,20 @@ from typing import Any, Literal
 Kind = Literal[
     "down", "hung", "failing", "missing", "later", "slower", "not_vouched",
     "late", "recovered", "never_seen", "not_judged", "cannot_tell",
+    # of queues and workers
+    "workers_gone", "crash_loop", "alive_not_draining", "stuck", "promise_broken", "not_draining", "retry_storm", "orphaned",
+    "too_few_workers", "dead_grew", "empty_unexplained", "job_silent", "unwatched",
 ]  # fmt: skip
 Tone = Literal["bad", "warn", "quiet", "good"]
 
-ASKING: tuple[Kind, ...] = ("down", "hung", "failing", "missing", "later", "slower", "not_vouched")
+ASKING: tuple[Kind, ...] = (
+    "down", "workers_gone", "crash_loop", "alive_not_draining", "stuck",
+    "hung", "failing", "promise_broken", "not_draining", "retry_storm", "orphaned", "too_few_workers", "missing",
+    "dead_grew", "empty_unexplained", "later", "slower", "unwatched", "not_vouched",
+)  # fmt: skip
 """The kinds that ask for somebody, most urgent first: what is broken now, what broke, what changed, what is unseen."""
 
-KINDS: tuple[Kind, ...] = (*ASKING, "late", "recovered", "never_seen", "not_judged", "cannot_tell")
+KINDS: tuple[Kind, ...] = (*ASKING, "late", "job_silent", "recovered", "never_seen", "not_judged", "cannot_tell")
 """All kinds in the order in which they are told."""
 
 SEVERITIES = ("critical", "warning", "info")
@@ -33,6 +40,19 @@ LABELS: dict[Kind, str] = {
     "never_seen": "Never seen",
     "not_judged": "Not judged yet",
     "cannot_tell": "Cannot tell",
+    "workers_gone": "Workers gone",
+    "crash_loop": "Crash loop",
+    "alive_not_draining": "Not draining",
+    "stuck": "Stuck",
+    "promise_broken": "Promise broken",
+    "not_draining": "Not draining",
+    "retry_storm": "Retry storm",
+    "orphaned": "Orphaned",
+    "too_few_workers": "Too few workers",
+    "dead_grew": "Dead jobs",
+    "empty_unexplained": "Empty",
+    "job_silent": "Silent job",
+    "unwatched": "Not seen",
 }
 
 
@@ -44,6 +64,7 @@ class Finding:
     `figures` are plain JSON values (times ISO 8601 in UTC, durations seconds) from which `say` makes `sentence` and
     `detail`; `also` are lesser findings about the same check, told in the detail. `size` orders findings of one kind.
     `subject` is the name in the sentence; `command` shows the figures, empty for a history that no command can open.
+    `about` says what the names in `checks` are of: checks, queues, workers, or sources of looks at these.
     """
 
     kind: Kind
@@ -58,6 +79,7 @@ class Finding:
     sentence: str = ""
     detail: str = ""
     command: str = ""
+    about: Literal["check", "queue", "worker", "source"] = "check"
 
     @property
     def check(self) -> str:
@@ -91,6 +113,6 @@ class Finding:
     @property
     def order(self) -> tuple[Any, ...]:
         """Sorts findings as they are told: what asks for somebody, by kind, severity, size and name."""
-        known = self.kind == "not_vouched" and not self.asks  # what has been silent for long is the least news
+        known = self.kind in ("not_vouched", "unwatched") and not self.asks  # what has been silent for long is the least news
         place = len(KINDS) if known else KINDS.index(self.kind)
         return (not self.asks, place, SEVERITIES.index(self.severity), -self.size, self.check)

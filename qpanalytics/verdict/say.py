@@ -14,6 +14,7 @@ from typing import Any
 
 from qpanalytics import spell
 from qpanalytics.ledger.reading import TRAILING
+from qpanalytics.verdict import say_queues
 from qpanalytics.verdict.finding import Finding, Kind
 from qpanalytics.verdict.rules_now import FEW
 from qpanalytics.verdict.voice import Voice, length, listed, names, pair
@@ -218,6 +219,7 @@ _SAY: dict[Kind, Callable[[Finding, Voice], Said]] = {
     "never_seen": _never_seen,
     "not_judged": _not_judged,
     "cannot_tell": _cannot_tell,
+    **say_queues.SAY,
 }
 
 
@@ -232,6 +234,8 @@ def _also(f: Finding, v: Voice) -> str:
 
 def _clause(f: Finding) -> str:
     g = f.figures
+    if f.about != "check":
+        return say_queues.clause(f)
     match f.kind:
         case "failing":
             return f"failed {spell.number(g['failed'])}"

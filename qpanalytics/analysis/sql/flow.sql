@@ -17,6 +17,7 @@ select
     s.source, s.queue, s.system, epoch_us(s.taken_at) as at_us,
     coalesce(s.depth, t.depth) as depth,
     coalesce(s.depth_min, t.depth_min) as depth_min,
+    coalesce(s.depth_max, t.depth) as depth_max,
     coalesce(s.active, t.active) as active,
     coalesce(s.active_mean, t.active_mean) as active_mean,
     s.active_max, s.retrying, s.dead, s.orphaned, s.processed_gain, s.failed_gain, s.resets, s.looks, s.paused_looks,
