@@ -79,9 +79,14 @@ def _storms(found: Steps) -> list[Row]:
     retrying, at = found.looks["retrying"], found.at
     known = np.isfinite(found.failures)
     done = np.where(known, found.service - np.where(known, found.failures, 0.0), found.service)
+    # most queues retry next to nothing, so most looks need no closer one
+    some = retrying >= LEAST_GROWTH
     rows: list[Row] = []
     place = STEPS
     while place < len(at):
+        if not (some[place] and some[place - 1]):
+            place += 1
+            continue
         first = place - STEPS
         base = _base(retrying, at, first)
         if not _grows(retrying, first, place, base):

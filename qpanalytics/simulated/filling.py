@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from qpanalytics.store.db import Store
 
 
-def fill(
-    store: Store, *, now: datetime, seed: int = fleet.SEED, progress: Callable[[int, int], None] | None = None
-) -> datetime:
+def fill(store: Store, *, now: datetime, seed: int = fleet.SEED, progress: Callable[[int, int], None] | None = None) -> datetime:
     """Takes the whole fleet into `store`, always the same for a `seed`; returns the instant to ask about."""
     chance = np.random.default_rng(seed)
     with store.write() as con:
@@ -55,9 +53,7 @@ def _sources(chance: np.random.Generator) -> Iterator[tuple[str, list[dict[str, 
     yield HOSTS, [], [looks.of_process(name, minutes) for name in thumbnails.workers]
 
 
-def _take(
-    con: duckdb.DuckDBPyConnection, source: str, queues: list[dict[str, Any]], workers: list[dict[str, Any]]
-) -> None:
+def _take(con: duckdb.DuckDBPyConnection, source: str, queues: list[dict[str, Any]], workers: list[dict[str, Any]]) -> None:
     """The looks at one source, all at once: one piece a look would take a minute."""
     minutes = looks.seen()
     first = count(con, "select coalesce(max(fetch_id), -1) + 1 from store.fetches")

@@ -25,7 +25,8 @@ def seen() -> Wholes:
     """The minutes that were looked at: each of the last 48 hours, each fifth of the clock before."""
     every = np.arange(MINUTES + 1)
     fine = place(fleet.AS_OF - fleet.EACH_MINUTE)
-    return every[(every >= fine) | ((every + fleet.SINCE.minute) % 5 == 0)]
+    kept: Wholes = every[(every >= fine) | ((every + fleet.SINCE.minute) % 5 == 0)]
+    return kept
 
 
 def taken_us(minutes: Wholes) -> Wholes:
@@ -57,7 +58,7 @@ def of_queue(queue: Queue, moved: Moved, hands: Wholes, minutes: Wholes) -> dict
         "depth": pa.array(moved.depth[minutes], pa.int64()),
         "oldest_at": tables.instants(np.where(np.isnan(age), FOREVER_US, taken_us(minutes) - _whole(age * 1e6))),
         "oldest_age_s": pa.array(age, mask=np.isnan(age)),
-        "oldest_is": pa.array(np.where(np.isnan(age), None, "exact"), pa.string()),
+        "oldest_is": pa.array(["exact"] * n, pa.string(), mask=np.isnan(age)),
         "active": told(hands) if not shop else pa.array(hands[minutes] + lost, pa.int64()),
         "orphaned": pa.array(lost, pa.int64()) if shop else pa.nulls(n, pa.int64()),
         "delayed": always(queue.delayed), "overdue": always(0),
@@ -134,9 +135,7 @@ def of_process(name: str, minutes: Wholes) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def table(
-    source: str, parts: list[dict[str, Any]], minutes: Wholes, first_fetch: int, schema: pa.Schema
-) -> pa.Table:
+def table(source: str, parts: list[dict[str, Any]], minutes: Wholes, first_fetch: int, schema: pa.Schema) -> pa.Table:
     """The looks at everything that one source shows, in the columns of `collect.looks`; look k is fetch `first_fetch` + k."""
     made = []
     for number, part in enumerate(parts):
@@ -156,4 +155,3 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
 
 def _whole(values: Floats) -> npt.NDArray[np.int64]:
     return np.round(np.nan_to_num(values)).astype(np.int64)
-
