@@ -42,7 +42,7 @@ def promise(history: History) -> pd.DataFrame:
     workers = last_looks(history, "worker").to_pylist()
     rows: list[Row] = []
     for said in history.promises:
-        mine = [q for q in queues if _meant(said, q["source"], q["queue"])]
+        mine = [q for q in queues if meant(said, q["source"], q["queue"])]
         for queue in mine:
             rows += parts(said, queue, workers)
         if not mine and (said.source is None or not history.pick.sources or said.source in history.pick.sources):
@@ -64,7 +64,7 @@ def states(history: History, table: pa.Table) -> list[tuple[str, str]]:
         rows = [
             row
             for said in history.promises
-            if _meant(said, queue["source"], queue["queue"])
+            if meant(said, queue["source"], queue["queue"])
             for row in parts(said, queue, workers)
         ]
         worst = next((s for s in ("broken", "unknown", "kept") if any(row["state"] == s for row in rows)), "")
@@ -94,7 +94,8 @@ def _said(said: PromiseTable) -> list[tuple[str, float]]:
     return [(of, float(value)) for of, value in every if value is not None]
 
 
-def _meant(said: PromiseTable, source: str, queue: str) -> bool:
+def meant(said: PromiseTable, source: str, queue: str) -> bool:
+    """Whether a promise is for this queue: by its name or a shell pattern, which never means `*`."""
     return said.source in (None, source) and (said.queue == queue or (queue != "*" and fnmatchcase(queue, said.queue)))
 
 
