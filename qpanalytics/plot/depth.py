@@ -143,5 +143,7 @@ def _alt(
         if value is not None:
             over = int((seen > value).sum())
             share = f"{spell.number(over)} of {spell.plural(int(np.isfinite(seen).sum()), 'look')}"
-            said.append(f"Promised: {words(value)}; above it at {share}." if over else f"Promised: {words(value)}; never above it.")
+            said.append(
+                f"Promised: {words(value)}; above it at {share}." if over else f"Promised: {words(value)}; never above it."
+            )
     return " ".join(said)

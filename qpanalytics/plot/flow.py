@@ -6,7 +6,6 @@ from datetime import timedelta, tzinfo
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-
 from qpanalytics import spell
 from qpanalytics.analysis.flow import rates_of
 from qpanalytics.instants import instant
@@ -131,7 +130,9 @@ def _alt(history: History, one: Shown, hours: list[Hour], counted: bool, resets:
         )
     idle = [hour for hour in hours if hour.done == 0 and isfinite(hour.came) and hour.came > 0]
     if idle:
-        said.append(f"In {spell.plural(len(idle), 'hour')} jobs came and none was finished, last from {idle[-1].at:%H:%M} on {_day(idle[-1])}.")
+        said.append(
+            f"In {spell.plural(len(idle), 'hour')} jobs came and none was finished, last from {idle[-1].at:%H:%M} on {_day(idle[-1])}."
+        )
     if resets:
         last = ", ".join(moving.clock(at, tz) for at in resets[-3:])
         times = "once" if len(resets) == 1 else f"{spell.number(len(resets))} times, last"
@@ -143,5 +144,3 @@ def _day(hour: Hour) -> str:
     from datetime import UTC
 
     return spell.day(hour.at, UTC)
-
-

@@ -76,7 +76,9 @@ def _shares(one: Shown, tz: tzinfo) -> dict[tuple[int, int], tuple[float, int]]:
     cells: dict[tuple[int, int], list[float]] = {}
     days: dict[tuple[int, int], set[int]] = {}
     local: dict[int, datetime] = {}
-    for middle, seconds, waited in zip(middles.tolist(), steps.seconds[inside].tolist(), steps.waited[inside].tolist(), strict=True):
+    for middle, seconds, waited in zip(
+        middles.tolist(), steps.seconds[inside].tolist(), steps.waited[inside].tolist(), strict=True
+    ):
         quarter = int(middle // 900)
         if quarter not in local:
             local[quarter] = (EPOCH + timedelta(seconds=900 * quarter)).astimezone(tz)
