@@ -94,7 +94,8 @@ def _limit(value: float | None, high: float, size: float, label: str, of: str) -
     line = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": of, "y0": at, "y1": at, "layer": "above",
             "line": {"color": colour, "width": 1.5, "dash": "dash"}}  # fmt: skip
     text = {"xref": "paper", "x": 0, "xanchor": "left", "yref": of, "y": at, "yanchor": "bottom", "text": label,
-            "showarrow": False, "font": {"color": colour, "size": 12}, "bgcolor": palette.light("paper"), "borderpad": 1}  # fmt: skip
+            "showarrow": False, "font": {"color": colour, "size": 12}, "bgcolor": palette.light("paper"),
+            "borderpad": 1}  # fmt: skip
     return [line], [text]
 
 
@@ -134,9 +135,12 @@ def _alt(
     said = [
         f"{one.title}, {window(history, [one.at_us[0], one.at_us[-1]], tz)}: at the last look, "
         f"{moving.clock(one.steps.at[-1], tz)}, {now}.",
-        f"Most waited on {moving.clock(one.steps.at[top], tz)}: {spell.plural(int(waiting[top]), 'job')}.",
     ]
-    if np.isfinite(ages).any():
+    if waiting[top] > 0:
+        said.append(f"Most waited on {moving.clock(one.steps.at[top], tz)}: {spell.plural(int(waiting[top]), 'job')}.")
+    else:
+        said.append("No look showed one that waited.")
+    if (ages > 0).any():
         oldest = int(np.nanargmax(ages))
         said.append(f"The longest wait of an oldest job was {spell.duration(float(ages[oldest]))}.")
     for value, seen, words in ((promised, ages, spell.duration), (jobs, waiting, spell.number)):

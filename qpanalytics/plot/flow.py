@@ -118,26 +118,31 @@ def _alt(history: History, one: Shown, hours: list[Hour], counted: bool, resets:
         most = max((hour for hour in hours if isfinite(hour.grown)), key=lambda h: h.grown)
         if most.grown <= 0:
             return f"{where}: in no hour more waited at its end than at its beginning."
-        return f"{where}: it grew most in the hour from {most.at:%H:%M} on {_day(most)}, by {spell.plural(round(most.grown), 'job')}."
+        by = spell.plural(round(most.grown), "job")
+        return f"{where}: it grew most in the hour from {most.at:%H:%M} on {_day(most)}, by {by}."
     over = [hour for hour in hours if isfinite(hour.came) and hour.came > hour.done]
-    come = f"{spell.number(told.arrivals.value * 3600)} jobs come an hour" if told.arrivals.n else "what comes is not known"
-    said = [f"{where}: {come} and {spell.number(told.service.value * 3600)} are finished, on the average."]
+    come = f"{_whole(told.arrivals.value * 3600)} jobs come an hour" if told.arrivals.n else "what comes is not known"
+    said = [f"{where}: {come} and {_whole(told.service.value * 3600)} are finished, on the average."]
     if over:
         most = max(over, key=lambda h: h.came - h.done)
         said.append(
-            f"Most was left over in the hour from {most.at:%H:%M} on {_day(most)}: {spell.number(most.came)} came, "
-            f"{spell.number(most.done)} were finished."
+            f"Most was left over in the hour from {most.at:%H:%M} on {_day(most)}: {_whole(most.came)} came, "
+            f"{_whole(most.done)} were finished."
         )
     idle = [hour for hour in hours if hour.done == 0 and isfinite(hour.came) and hour.came > 0]
     if idle:
-        said.append(
-            f"In {spell.plural(len(idle), 'hour')} jobs came and none was finished, last from {idle[-1].at:%H:%M} on {_day(idle[-1])}."
-        )
+        last = f"last from {idle[-1].at:%H:%M} on {_day(idle[-1])}"
+        said.append(f"In {spell.plural(len(idle), 'hour')} jobs came and none was finished, {last}.")
     if resets:
         last = ", ".join(moving.clock(at, tz) for at in resets[-3:])
         times = "once" if len(resets) == 1 else f"{spell.number(len(resets))} times, last"
         said.append(f"Its counters began anew {times}: {last}.")
     return " ".join(said)
+
+
+def _whole(value: float) -> str:
+    """A rate of jobs for a reader: whole, unless there are few."""
+    return spell.number(round(value) if value >= 10 else value)
 
 
 def _day(hour: Hour) -> str:

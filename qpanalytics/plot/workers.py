@@ -108,7 +108,7 @@ def _lanes(history: History) -> list[Lane]:
         if lane is None:
             lane = lanes[row["source"], row["worker"]] = Lane(row["source"], row["worker"], [], [], at)
         if lane.stretches:
-            state, since, until = lane.stretches[-1]
+            state, since, _ = lane.stretches[-1]
             if at - lane.last_us <= most[row["source"]]:
                 lane.stretches[-1] = (state, since, at)
         if not lane.stretches or lane.stretches[-1][0] != row["state"] or lane.stretches[-1][2] < at:

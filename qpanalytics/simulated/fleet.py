@@ -71,7 +71,7 @@ QUEUES = (
     Queue("reports", SHOP, 6, 15, ("reports-1",), 5, fails=0.004, dead=12),
     Queue("search", SHOP, 2, 6, ("search-1",), 2),
     Queue("video", SHOP, 0.5, 2, ("video-1", "video-2"), 1, fails=0.01),
-    Queue("thumbnails", LISTS, 12, 60, ("thumbs-1", "thumbs-2"), 4),
+    Queue("thumbnails", LISTS, 720 / 60, 60, ("thumbs-1", "thumbs-2"), 4, batch_at=30),
 )
 #: In the morning more comes into `mailers`, a minute, than the 60 that it can do.
 MORNING_PER_MIN = 83.0
@@ -81,7 +81,7 @@ PROMISES = (
     PromiseTable.model_validate({"queue": "default", "oldest": "5 min", "workers": 2}),
     PromiseTable.model_validate({"queue": "search", "oldest": "15 min"}),
     PromiseTable.model_validate({"queue": "video", "workers": 2}),
-    PromiseTable.model_validate({"queue": "thumbnails", "depth": 1000}),
+    PromiseTable.model_validate({"queue": "thumbnails", "depth": 2000}),
 )
 #: (check, queue, after), as a configuration would say.
 JOINS: tuple[tuple[str, str | None, str | None], ...] = (

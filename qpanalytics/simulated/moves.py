@@ -65,6 +65,7 @@ def _arrivals(queue: Queue) -> Floats:
     expected = queue.per_min * (1 + 0.4 * np.sin((hour - 9) / 24 * 2 * np.pi)) * np.where(weekend, 0.5, 1.0)
     if queue.batch_at is not None:
         expected = np.where(minute == queue.batch_at, 60 * expected, 0.0)
+    if queue.name == "imports":
         expected[place(fleet.PRODUCER_DOWN) :] = 0.0
     if queue.name == "mailers":
         first, last = (t.total_seconds() / 3600 for t in (fleet.FILLS_FROM, fleet.FILLS_TO))
