@@ -48,7 +48,7 @@ def drawing(history: History, one: Shown, tz: tzinfo, named: str) -> Drawing:
             _steps("come", hours, [h.came for h in hours], palette.light("hung"), "dash"),
             _steps("go", hours, [h.done for h in hours], palette.light("on_time"), "solid"),
         ]
-        note = "Dashed: jobs that came in the hour. Solid: tries that were finished in it."
+        note = "Whole hours. Dashed: jobs that came. Solid: tries that were finished."
         left_out = ""
     else:
         data = [_bars(hours)]

@@ -27,6 +27,10 @@ HOLE = 3
 """A line breaks where a step is so many times longer than is usual: nobody looked there."""
 
 
+NEARLY_S = 3_300.0
+"""So much of an hour is nearly all of it."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """One queue of one source, as figures know it."""
@@ -90,7 +94,10 @@ class Hour:
 
 
 def hours(found: Steps, tz: tzinfo) -> list[Hour]:
-    """The hours that were looked at, each step in that of its middle; steps over more than 90 min belong to none."""
+    """The hours that were looked at, each step in that of its middle; steps over more than 90 min belong to none.
+
+    The first and the last only where nearly all of them was: ten minutes are no hour.
+    """
     middles = found.at[:-1] + found.seconds / 2
     # in quarters: offsets of zones are whole quarters of an hour
     offset = np.array([_offset(int(q), tz) for q in np.unique(middles // 900)])
@@ -98,9 +105,12 @@ def hours(found: Steps, tz: tzinfo) -> list[Hour]:
     local = (middles + offset[places]) // 3600 if len(offset) else middles
     inside = found.seconds <= tides.LONGEST_S
     made = []
-    for hour in np.unique(local[inside]).tolist():
+    every = np.unique(local[inside]).tolist()
+    for hour in every:
         mine = inside & (local == hour)
         seconds = float(found.seconds[mine].sum())
+        if hour in (every[0], every[-1]) and seconds < NEARLY_S:
+            continue
         rates = [_rate(values[mine], found.seconds[mine]) for values in (found.arrivals, found.service, found.grown)]
         if seconds > 0:
             made.append(Hour(EPOCH + timedelta(hours=hour), *rates))
