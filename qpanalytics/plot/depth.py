@@ -38,6 +38,8 @@ def drawing(history: History, one: Shown, tz: tzinfo, named: str) -> Drawing:
     title = f"{one.title}: what waits in it"
     looks = one.steps.looks
     waiting, ages = looks["depth"], np.where(looks["depth"] == 0, 0.0, looks["oldest_age_s"])
+    if (waiting > 0).any() and not np.isfinite(looks["oldest_age_s"]).any():
+        ages = np.full(len(ages), np.nan)  # a system that never says it; that none waited is no age
     if not np.isfinite(waiting).any():
         why = "The system does not say how many jobs wait."
         return empty(title, why, f"{one.queue}: {why}")
