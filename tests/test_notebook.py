@@ -166,7 +166,7 @@ def test_the_notebook_on_queues_finds_each_planted_fault(tmp_path: Path, monkeyp
     assert "Gone: video-2 since Mon 23 Nov 18:15. thumbs-2 was started again 50 times" in processes
     assert "began anew once: Thu 19 Nov 13:40" in billing
     pictures = [page for page in pages(shown) if "<svg" in page]
-    assert ["mailers", "search", "reports"] == [page.partition(",")[0].removeprefix("<p>") for page in pictures]
+    assert [page.partition(",")[0].removeprefix("<p>") for page in pictures] == ["mailers", "search", "reports"]
 
     (faults,) = [text for text in texts(shown) if text.split()[:3] == ["fault", "name", "since_at"]]
     assert "retry storm         reports 2026-11-24 07:43" in faults
