@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from qpanalytics.settings import Settings
 
 _DEMOS = {"histories": bundled.REAL, "recorded": bundled.RECORDED}
+#: The demo that is made anew each time rather than read from files.
+SIMULATED = "queues"
 
 
 def load(
@@ -88,14 +90,30 @@ def opened(
 
 
 def demo(name: str = "histories") -> History:
-    """A history of the bundled data, built once per process: `"histories"` (nine real ones) or `"recorded"`.
+    """A history to try things with, built once per process: `"histories"` (nine real ones), `"recorded"` or `"queues"`.
 
-    The window is the 90 days before the instant that the bundled report is made at.
+    The window is the 90 days before the instant that the bundled report is made at. `"queues"` is a simulated fleet of
+    queues, workers and four checks over 14 days, with faults planted in it (`qpanalytics.simulated.planted`).
     """
-    if name not in _DEMOS:
-        raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join(_DEMOS)}")
+    if name not in (*_DEMOS, SIMULATED):
+        raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join((*_DEMOS, SIMULATED))}")
     store, as_of = _demo_store(name)
+    if name == SIMULATED:
+        from qpanalytics import simulated
+
+        return History(
+            store, as_of=as_of, since=simulated.SINCE, until=as_of + TICK, promises=simulated.PROMISES, joins=simulated.JOINS
+        )
     return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + TICK)
+
+
+def title(name: str) -> str:
+    """What a demo is, for a reader."""
+    if name == SIMULATED:
+        from qpanalytics import simulated
+
+        return simulated.TITLE
+    return _DEMOS[name]
 
 
 def parts(name: str) -> list[Bundled]:
@@ -104,7 +122,11 @@ def parts(name: str) -> list[Bundled]:
 
 
 def fill(store: Store, name: str, *, now: datetime, progress: Callable[[int, int], None] | None = None) -> datetime:
-    """Takes the bundled histories of one demo into `store`, each under its own source; returns the instant to ask about."""
+    """Takes the histories of one demo into `store`, each under its own source; returns the instant to ask about."""
+    if name == SIMULATED:
+        from qpanalytics import simulated
+
+        return simulated.fill(store, now=now, progress=progress)
     from qpanalytics.collect.fromfiles import take_files
     from qpanalytics.sources.files import read_checks
 

@@ -155,3 +155,26 @@ def test_the_notebook_on_lateness_shows_what_the_ping_files_say(tmp_path: Path, 
     assert f"only successful nights      {len(came)}  {median(came):.0f}.0" in nights
     assert f"qpa.lateness                {len(backup)}  {median(backup):.0f}.0     NaN" in nights
     assert (len(came), len(backup)) == (70, 75)
+
+
+def test_the_notebook_on_queues_finds_each_planted_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("03_queues.ipynb", tmp_path, monkeypatch)
+
+    mornings, flow, week, stuck, processes, billing = figures(shown)
+    assert "1,058 jobs wait, the oldest for 13 min" in mornings and repr(mornings) in texts(shown)
+    assert "were finished" in flow and "weekdays at 08:00, weekdays at 09:00" in week and "the oldest for 5 h 25 min" in stuck
+    assert "Gone: video-2 since Mon 23 Nov 18:15. thumbs-2 was started again 50 times" in processes
+    assert "began anew once: Thu 19 Nov 13:40" in billing
+    pictures = [page for page in pages(shown) if "<svg" in page]
+    assert [page.partition(",")[0].removeprefix("<p>") for page in pictures] == ["mailers", "search", "reports"]
+
+    (faults,) = [text for text in texts(shown) if text.split()[:3] == ["fault", "name", "since_at"]]
+    assert "retry storm         reports 2026-11-24 07:43" in faults
+    (storm,) = tables(shown, "queue", "began_at", "seen_at", "retrying_most")
+    assert storm[0][:3] == ["reports", "2026-11-24", "07:43:00+00:00"]
+    (again,) = tables(shown, "worker", "of", "n", "since_at", "looping")
+    assert again[0][:3] == ["thumbs-2", "restarts", "15"]
+    (hung,) = tables(shown, "worker", "running_s", "usual_s", "n", "limit_s", "of", "zombie")
+    assert [row[0] for row in hung] == ["search-1"]
+    (waits,) = tables(shown, "queue", "day", "from_hour", "to_hour", "n", "grows_by")
+    assert [row[:5] for row in waits] == [["mailers", "weekday", "8", "10", "10"]]

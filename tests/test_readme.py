@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command import qpa
 from healthchecks_server import READ_WRITE, Server
+from redis_server import GRANTED
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
@@ -45,7 +46,7 @@ def test_the_commands_work_in_their_order(folder: Path) -> None:
 
 
 def test_the_configuration_is_read(folder: Path) -> None:
-    (folder / "qpa.toml").write_text(blocks("toml")[0])
+    (folder / "qpa.toml").write_text(blocks("toml")[-1])
     for args in (["import", "pings.csv", "--checks", "checks.csv"], ["checks", "--format", "csv"]):
         done = qpa(folder, *args)
         assert done.returncode == 0, done.stderr
@@ -106,3 +107,26 @@ def test_the_two_commands_are_the_ones_that_exist() -> None:
     (two,) = [text for text in blocks("console") if "pip install" in text]
     assert two.split("\n")[:2] == ["pip install . && qpa demo", "tests/run"]
     assert os.access(ROOT / "tests" / "run", os.X_OK)
+
+
+def test_the_user_of_the_readme_is_the_one_that_every_test_reads_with() -> None:
+    (line,) = blocks("redis")
+    assert line.strip() == f"ACL SETUSER qpa reset on >PASSWORD resetchannels -@all %R~* {GRANTED}"
+
+
+def test_each_kind_of_queue_and_worker_is_configured_as_the_readme_shows(tmp_path: Path) -> None:
+    from datetime import UTC, datetime
+
+    from qpanalytics import settings, sources
+
+    (tmp_path / "qpa.toml").write_text(blocks("toml")[0])
+    read = settings.load(tmp_path / "qpa.toml")
+    kinds = [table.kind for table in read.source]
+    assert set(kinds) | {"bull", "celery"} == {*sources.SNAPSHOTS, "celery"} and len(read.promise) == 1
+    for table in read.source:
+        if table.kind in sources.SNAPSHOTS:  # nothing is asked of anyone before the first look
+            sources.open_configured(table, {"QPA_REDIS_PASSWORD": "x"}, tmp_path, lambda: datetime.now(UTC)).close()
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    told = {kind for row in rows for kind in re.findall("`([a-z-]+)`", row)}
+    assert {*kinds, "bull"} <= told

@@ -95,7 +95,7 @@ def _said(said: PromiseTable) -> list[tuple[str, float]]:
 
 
 def meant(said: PromiseTable, source: str, queue: str) -> bool:
-    """Whether a promise is for this queue."""
+    """Whether a promise is for this queue: by its name or a shell pattern, which never means `*`."""
     return said.source in (None, source) and (said.queue == queue or (queue != "*" and fnmatchcase(queue, said.queue)))
 
 

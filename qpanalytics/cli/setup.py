@@ -44,7 +44,7 @@ def init(
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the stores and reports.")] = Path("reports"),
 ) -> None:
-    """Build stores from the bundled data, print the verdicts, write two weekly reports."""
+    """Build stores from the bundled data, print the verdicts, write three weekly reports."""
     import shlex
 
     from qpanalytics import opening, spell
@@ -60,20 +60,33 @@ def demo(
         raise UsageError(
             f"{spell.plain(str(out))} cannot be made: {error.strerror or error}. Name another --out"
         ) from None
-    for name in ("histories", "recorded"):
+    for name in ("histories", "recorded", opening.SIMULATED):
         path = out / f"demo-{name}.duckdb"
         store = Store(path)
         path.unlink(missing_ok=True)
-        with progress(f"reading the {name}") as step:
+        with progress(f"reading the {name}" if name != opening.SIMULATED else "simulating queues") as step:
             as_of = opening.fill(store, name, now=now(), progress=step)
-        made = make(Asked(db=path, as_of=spell.iso(as_of)), "weekly")
+        config = _configured(path) if name == opening.SIMULATED else None
+        made = make(Asked(db=path, config=config, as_of=spell.iso(as_of)), "weekly")
         written = save(made, out)
-        typer.echo(f"\n{opening.parts(name)[0].store}: {spell.plain(verdict(made.facts))}")
+        typer.echo(f"\n{opening.title(name)}: {spell.plain(verdict(made.facts))}")
         told = (*made.facts.needs, *made.facts.better, *made.facts.notes)
         for number, finding in enumerate(told, start=1):
             typer.echo(f"  {number}. {spell.plain(finding.sentence)}")
         typer.echo(f"  report: {spell.plain(str(written))}")
-        typer.echo(f"  store:  {spell.plain(str(path))} (qpa checks --db {shlex.quote(str(path))})")
+        if config is None:
+            typer.echo(f"  store:  {spell.plain(str(path))} (qpa checks --db {shlex.quote(str(path))})")
+        else:
+            typer.echo(f"  store:  {spell.plain(str(path))} (qpa queues --config {shlex.quote(str(config))})")
+
+
+def _configured(path: Path) -> Path:
+    """The configuration of the simulated fleet, written beside its store: promises, and which check has which queue."""
+    from qpanalytics import simulated
+
+    config = path.with_suffix(".toml")
+    config.write_text(simulated.configuration(path.name), encoding="utf-8")
+    return config
 
 
 def doctor(db: Db = None, config: Config = None) -> None:

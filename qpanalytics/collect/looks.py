@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 _WHERE = {"source": pa.string(), "system": pa.string(), "taken_at": _INSTANT, "fetch_id": pa.int32(), "place": pa.int64()}
-_QUEUES = pa.schema(
+QUEUES = pa.schema(
     {
         **_WHERE, "queue": pa.string(), "depth": pa.int64(), "oldest_at": _INSTANT, "oldest_age_s": pa.float64(),
         "oldest_is": pa.string(), "active": pa.int64(), "orphaned": pa.int64(), "delayed": pa.int64(), "overdue": pa.int64(),
@@ -25,7 +25,7 @@ _QUEUES = pa.schema(
         "failed_total": pa.int64(), "paused": pa.bool_(), "why": pa.string(),
     }
 )  # fmt: skip
-_WORKERS = pa.schema(
+WORKERS = pa.schema(
     {
         **_WHERE, "worker": pa.string(), "state": pa.string(), "busy": pa.int64(), "last_seen_at": _INSTANT,
         "expected_period_s": pa.float64(), "oldest_running_s": pa.float64(), "queues": pa.list_(pa.string()),
@@ -53,7 +53,7 @@ def take(con: duckdb.DuckDBPyConnection, source: str, looks: Sequence[Piece], nu
     if not looks:
         return 0
     added = 0
-    for table, name, schema in (("queue_snapshots", "queue", _QUEUES), ("worker_snapshots", "worker", _WORKERS)):
+    for name, schema in (("queue", QUEUES), ("worker", WORKERS)):
         arriving: list[dict[str, Any]] = [
             {
                 "source": source, "system": p.said["system"], "taken_at": taken_at(p), "fetch_id": numbers[p.look],
@@ -64,15 +64,20 @@ def take(con: duckdb.DuckDBPyConnection, source: str, looks: Sequence[Piece], nu
         ]  # fmt: skip
         if not arriving:
             continue
-        tables.put(con, "arriving_looks", pa.Table.from_pylist(arriving, schema=schema))
-        first = min(row["taken_at"] for row in arriving)
-        added += _add(con, table, name, first)
-    con.execute("drop table if exists temp.arriving_looks")
+        added += add(con, name, pa.Table.from_pylist(arriving, schema=schema))
     return added
 
 
-def _add(con: duckdb.DuckDBPyConnection, table: str, name: str, first: datetime) -> int:
-    """The rows of arriving_looks that the table does not have; of two with one name in one look, the first."""
+def add(con: duckdb.DuckDBPyConnection, name: str, arriving: pa.Table) -> int:
+    """Adds rows in the columns of QUEUES (`name` is "queue") or WORKERS that the store does not have, with their fetches there.
+
+    Of two with one name in one look, the first. Returns how many were new.
+    """
+    import pyarrow.compute as pc
+
+    table = f"{name}_snapshots"
+    tables.put(con, "arriving_looks", arriving)
+    first = pc.min(arriving.column("taken_at")).as_py()
     con.execute(
         f"""
         delete from arriving_looks a using (
@@ -95,6 +100,7 @@ def _add(con: duckdb.DuckDBPyConnection, table: str, name: str, first: datetime)
         where fetch_id = look
         """
     )
+    con.execute("drop table temp.arriving_looks")
     return int(added)
 
 
