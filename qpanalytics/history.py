@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qpanalytics.settings import Maintenance, PromiseTable
+    from qpanalytics.settings_grace import GraceTable
 
 #: A look at a live source that is older says nothing of the present.
 FRESH = timedelta(hours=1)
@@ -83,6 +84,8 @@ class History:
     #: Checks that the configuration names a queue for, or a check that they come after: (check, queue, after).
     joins: tuple[tuple[str, str | None, str | None], ...] = ()
     looked_until: datetime | None = None
+    #: What false alarms may cost, as configured; None: the defaults.
+    budgets: GraceTable | None = None
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
     _answers: dict[tuple[str, str], pa.Table] = field(default_factory=dict, compare=False)
