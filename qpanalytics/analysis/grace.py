@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isnan, nan
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ _NOW: dict[Of, dict[str, str]] = {
     "max_runtime": {"max_runtime_s": "the present max runtime, seconds; NaN where none is promised"},
     "period": {"period_s": "the present period of an interval, seconds; NaN where its schedule is another or none"},
 }
+_DELAY = "how long after its expected time (of a max runtime: its start) a run that never comes is told, seconds"
 _WHAT = {"grace": "lateness", "max_runtime": "duration", "period": "time between completions"}
 
 
@@ -42,7 +43,7 @@ def columns(of: Of = "grace") -> Columns:
         false_alarms_per_month="false alarms to be expected in 30 days under it",
         false_alarms_lo="lower end of the 95 % interval of their number in the next 60 days, per month",
         false_alarms_hi="upper end of that interval",
-        detection_delay_s="how long after its expected time (of a max runtime: its start) a run that never comes is told, seconds",
+        detection_delay_s=_DELAY,
         false_alarms_now="false alarms to be expected in 30 days under the present limit; NaN where there is none or n < 20",
         budget="false alarms a month that were allowed",
         longest_s="the longest that came by itself before it was a real problem, seconds; beyond it nothing is known",
@@ -66,7 +67,7 @@ CANDIDATES = Columns(
     false_alarms_per_month="false alarms to be expected in 30 days",
     false_alarms_lo="lower end of the 95 % interval of their number in the next 60 days, per month",
     false_alarms_hi="upper end of that interval",
-    detection_delay_s="how long after its expected time (of a max runtime: its start) a run that never comes is told, seconds",
+    detection_delay_s=_DELAY,
     missed_real="real problems of these runs that it would not have told",
     why="reason where a check has no candidates, else empty",
 )
@@ -120,7 +121,9 @@ class Advice:
         return pricing.price(self.sample, limit_s, self.clusters)
 
 
-def grace(history: History, *, of: str = "grace", budget: float | None = None, late_is_real_s: float | None = None) -> pd.DataFrame:
+def grace(
+    history: History, *, of: str = "grace", budget: float | None = None, late_is_real_s: float | None = None
+) -> pd.DataFrame:
     """The grace that each check needs to keep to a budget of false alarms, and what the present one costs.
 
     A false alarm is a page for a run that completes by itself inside its window, no later than `late_is_real_s` after its
@@ -137,29 +140,51 @@ def grace(history: History, *, of: str = "grace", budget: float | None = None, l
     ticks cannot be told, may be silent: then the period is that less the check's grace.
     """
     kind = limited.kind_of(of)
+    (now,) = _NOW[kind]
     found = advise(history, of=kind, budget=budget, late_is_real_s=late_is_real_s)
-    data: dict[str, Any] = {"check": reading.texts(a.limited.check for a in found)}
-    data["n"] = reading.counts(len(a.sample) for a in found)
-    data[next(iter(_NOW[kind]))] = reading.reals(a.limited.now_s for a in found)
-    best = [a.best for a in found]
-    data["recommended_s"] = reading.reals(_told(a, a.best) for a in found)
-    data["false_alarms_per_month"] = reading.reals(b and b.a_month for b in best)
-    data["false_alarms_lo"] = reading.reals(b and b.lo for b in best)
-    data["false_alarms_hi"] = reading.reals(b and b.hi for b in best)
-    data["detection_delay_s"] = reading.reals(b and b.limit_s for b in best)
-    data["false_alarms_now"] = reading.reals(a.now and a.now.a_month for a in found)
-    data["budget"] = reading.reals(a.budget for a in found)
-    data["longest_s"] = reading.reals(a.sample.longest_s for a in found)
-    data["missed_real"] = reading.known_counts(b and b.hidden for b in best)
-    data["since_at"] = pd.Series(
-        [instant(int(a.sample.at_us[0])) if len(a.sample) else pd.NaT for a in found], dtype="datetime64[us, UTC]"
-    )
-    data["clusters"] = reading.reals(a.clusters if a.sample.arrived >= LEAST else nan for a in found)
-    data["stratum"] = reading.texts(a.stratum.name if a.stratum else "" for a in found)
-    data["stratum_s"] = reading.reals(a.stratum and a.stratum.own_s for a in found)
-    data["elsewhere_s"] = reading.reals(a.stratum and a.stratum.elsewhere_s for a in found)
-    data["why"] = reading.texts(a.why for a in found)
-    return reading.frame(columns(kind), data)
+    return _frame(columns(kind), [_row(advice) | {now: advice.limited.now_s} for advice in found])
+
+
+def _row(a: Advice) -> reading.Row:
+    row = {
+        "check": a.limited.check, "n": len(a.sample), "budget": a.budget, "longest_s": a.sample.longest_s, "why": a.why,
+        "since_at": instant(int(a.sample.at_us[0])) if len(a.sample) else None,
+        "clusters": a.clusters if a.sample.arrived >= LEAST else None,
+        "false_alarms_now": None if a.now is None else a.now.a_month,
+    }  # fmt: skip
+    if a.best is not None:
+        row |= _priced(a.best) | {"recommended_s": _told(a, a.best)}
+    if a.stratum is not None:
+        row |= {"stratum": a.stratum.name, "stratum_s": a.stratum.own_s, "elsewhere_s": a.stratum.elsewhere_s}
+    return row
+
+
+def _priced(price: Price) -> reading.Row:
+    return {
+        "false_alarms_per_month": price.a_month, "false_alarms_lo": price.lo, "false_alarms_hi": price.hi,
+        "detection_delay_s": price.limit_s, "missed_real": price.hidden,
+    }  # fmt: skip
+
+
+_TEXTS = ("check", "candidate", "stratum", "why")
+_COUNTS = ("told", "missed_real")
+
+
+def _frame(columns: Columns, rows: list[reading.Row]) -> pd.DataFrame:
+    """Rows as a frame; what a row does not say is not known."""
+    data: dict[str, Any] = {}
+    for name in columns:
+        if name in _TEXTS:
+            data[name] = reading.texts(row.get(name, "") for row in rows)
+        elif name == "n":
+            data[name] = reading.counts(row[name] for row in rows)
+        elif name in _COUNTS:
+            data[name] = reading.known_counts(row.get(name) for row in rows)
+        elif name.endswith("_at"):
+            data[name] = pd.Series([row[name] for row in rows], dtype="datetime64[us, UTC]")
+        else:
+            data[name] = reading.reals(row.get(name) for row in rows)
+    return reading.frame(columns, data)
 
 
 def candidates(
@@ -173,24 +198,15 @@ def candidates(
     for advice in advise(history, of=limited.kind_of(of), budget=budget, late_is_real_s=late_is_real_s):
         check = {"check": advice.limited.check, "n": len(advice.sample)}
         found = advice.candidates()
-        for one in found:
-            p = one.price
-            rows.append(
-                check | {
-                    "candidate": ", ".join(one.names), "limit_s": _told(advice, p), "told": p.told,
-                    "false_alarms_per_month": p.a_month, "false_alarms_lo": p.lo, "false_alarms_hi": p.hi,
-                    "detection_delay_s": p.limit_s, "missed_real": p.hidden, "why": "",
-                }
-            )  # fmt: skip
+        rows += [
+            check
+            | _priced(one.price)
+            | {"candidate": ", ".join(one.names), "limit_s": _told(advice, one.price), "told": one.price.told}
+            for one in found
+        ]
         if not found:
-            rows.append(check | {"candidate": "", "why": advice.why})
-    data: dict[str, Any] = {name: reading.texts(row[name] for row in rows) for name in ("check", "candidate", "why")}
-    data["n"] = reading.counts(row["n"] for row in rows)
-    data |= {name: reading.known_counts(row.get(name) for row in rows) for name in ("told", "missed_real")}
-    for name in CANDIDATES:
-        if name not in data:
-            data[name] = reading.reals(row.get(name) for row in rows)
-    return reading.frame(CANDIDATES, data)
+            rows.append(check | {"why": advice.why})
+    return _frame(CANDIDATES, rows)
 
 
 def advise(
@@ -230,9 +246,9 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
     return replace(told, best=best, stratum=stratum(one, since.start, budget, clusters, limit_s))
 
 
-def _told(advice: Advice, of: Price | None) -> float:
+def _told(advice: Advice, of: Price) -> float:
     """A limit as it is set: a period is less the grace that follows it."""
-    return nan if of is None else max(of.limit_s - advice.limited.told_less_s, 1.0)
+    return max(of.limit_s - advice.limited.told_less_s, 1.0)
 
 
 def _few(own: Sample, since: Regime) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Of = Literal["grace", "max_runtime", "period"]
 
 COUNTED_S = 28 * spell.DAY
-"""How many runs a month brings is counted over the last four weeks, whole weeks: before them the schedule may have been another."""
+"""What a month brings is counted over the last four weeks, whole weeks: before them the schedule may have been another."""
 
 REAL_SHARE = 0.5
 """Without a setting, a run is a real problem once half of the time to the next one is gone."""
@@ -47,6 +47,9 @@ class Limited:
     unfit: str = ""
 
 
+_LISTS = ("at_us", "value_s", "well_s", "gap_s", "weekday", "month_end")
+
+
 def kind_of(of: str) -> Of:
     """`of`, if there is such a limit; `UsageError` otherwise."""
     if of not in get_args(Of):
@@ -61,7 +64,7 @@ def limited(history: History, of: Of, late_is_real_s: float | None = None) -> li
     """
     with history.session():
         table = history.sql("grace")
-        lists = {name: quantiles.lists(table.column(name)) for name in ("at_us", "value_s", "well_s", "gap_s", "weekday", "month_end")}
+        lists = {name: quantiles.lists(table.column(name)) for name in _LISTS}
         rows: list[reading.Row] = table.drop_columns(list(lists)).to_pylist()
         other = {} if of == "grace" else _series(history, "grace_durations" if of == "max_runtime" else "grace_gaps")
     found = []
@@ -106,15 +109,14 @@ def _period(row: reading.Row, runs: dict[str, Floats], at: Floats, values: Float
     rolls = row["kind"] == "interval"
     period = _usual(runs["gap_s"]) if rolls else nan
     unfit = "" if rolls or row["cannot_tell"] or not row["schedule"] else f"its schedule is no interval: {row['schedule']}"
-    return _made(row, period if np.isfinite(period) else None, sample, told_less_s=row["grace_s"] or 0.0 if rolls else 0.0, unfit=unfit)
+    less_s = row["grace_s"] or 0.0 if rolls else 0.0
+    return _made(row, period if np.isfinite(period) else None, sample, told_less_s=less_s, unfit=unfit)
 
 
 def _made(row: reading.Row, now_s: float | None, sample: Sample, weekday: Floats = quantiles.NONE,
           month_end: Floats = quantiles.NONE, **more: Any) -> Limited:  # fmt: skip
     known = nan if now_s is None else float(now_s)
-    return Limited(
-        row["check_id"], row["check_name"], row["source"], row["severity"], known, sample, weekday, month_end, **more
-    )
+    return Limited(row["check_id"], row["check_name"], row["source"], row["severity"], known, sample, weekday, month_end, **more)
 
 
 def _usual(gaps: Floats) -> float:

@@ -13,8 +13,8 @@ dispersion that is estimated from blocks of time (McCullagh and Nelder 1989, Gen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import floor, inf, nan
 
 import numpy as np
@@ -78,8 +78,7 @@ class Sample:
     def part(self, of: npt.NDArray[np.bool_]) -> Sample:
         """Those of the runs; a month brings as much less of them."""
         share = of.sum() / len(of) if len(of) else 0.0
-        parts = (field[of] for field in (self.at_us, self.value_s, self.real_s, self.well_s))
-        return Sample(*parts, self.a_month * share)  # type: ignore[arg-type]
+        return Sample(self.at_us[of], self.value_s[of], self.real_s[of], self.well_s[of], self.a_month * share)
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def least_limit(sample: Sample, budget: float, clusters: float) -> float:
         return rounded(float(false[min(allowed, len(false) - 1)]))
     seen = bool((np.isfinite(sample.value_s) & ~sample.false).any())
     end = float(sample.real_s.max())
-    return end if seen and np.isfinite(end) else nan
+    return rounded(end) if seen and np.isfinite(end) else nan
 
 
 STEPS = ((60.0, 1.0), (600.0, 5.0), (2 * spell.HOUR, 60.0), (spell.DAY, 300.0), (inf, 3600.0))
@@ -207,10 +206,6 @@ def ladder(sample: Sample) -> list[float]:
         return []
     middle, longest = float(np.median(false)), float(false.max())
     steps = [float(g) for g in LADDER if middle <= g < longest]
-    spared = [int((false > a).sum() - (false > b).sum()) for a, b in _neighbours([-inf, *steps])]
+    spared = [int((false > a).sum() - (false > b).sum()) for a, b in pairwise([-inf, *steps])]
     kept = sorted(sorted(range(len(steps)), key=lambda i: -spared[i])[:MOST_STEPS])
     return [steps[i] for i in kept if spared[i]]
-
-
-def _neighbours(values: Sequence[float]) -> list[tuple[float, float]]:
-    return list(zip(values, values[1:], strict=False))

@@ -8,6 +8,7 @@ drifting is another question, asked by `qpa drift`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def _change(values: Floats) -> int | None:
     if blocks == len(values):
         levels = [values]
     else:
-        parts = [values[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        parts = [values[a:b] for a, b in pairwise(ends.tolist())]
         levels = [np.array([np.quantile(part, p) for part in parts]) for p in (0.5, 0.9)]
     chance, cut = min(_clearest(level) for level in levels)
     place = int(ends[cut])

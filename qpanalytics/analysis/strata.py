@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from qpanalytics.analysis import pricing
 from qpanalytics.analysis.limited import Limited
-from qpanalytics.analysis.pricing import LEAST, Sample
+from qpanalytics.analysis.pricing import LEAST
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -36,20 +36,16 @@ def stratum(one: Limited, start: int, budget: float, clusters: float, limit_s: f
     days = [(name, one.weekday == number) for number, name in enumerate(DAYS, 1)]
     days += [("weekend", one.weekday >= 6), ("last day of the month", one.month_end > 0)]
     behind = np.arange(len(sample)) >= start
+    regime = replace(sample.part(behind), a_month=sample.a_month)
     found = []
     for name, own in days:
-        sides = [sample.part(behind & own), sample.part(behind & ~own)]
+        sides = [regime.part(own[behind]), regime.part(~own[behind])]
         if min(side.arrived for side in sides) < LEAST:
             continue
-        own_s, elsewhere_s = (pricing.least_limit(_as_often(side, sample, behind), budget / 2, clusters) for side in sides)
+        own_s, elsewhere_s = (pricing.least_limit(side, budget / 2, clusters) for side in sides)
         if elsewhere_s <= HALVES * limit_s and elsewhere_s < own_s:  # NaN compares false
             found.append((elsewhere_s, own_s, name))
     if not found:
         return None
     elsewhere_s, own_s, name = min(found)
     return Stratum(name, own_s, elsewhere_s)
-
-
-def _as_often(side: Sample, whole: Sample, behind: np.ndarray) -> Sample:  # type: ignore[type-arg]
-    """The runs of one side with their share of a month since the regime began."""
-    return Sample(side.at_us, side.value_s, side.real_s, side.well_s, whole.a_month * len(side) / int(behind.sum()))
