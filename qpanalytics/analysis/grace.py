@@ -112,13 +112,12 @@ class Advice:
             named.setdefault(pricing.rounded(longest), []).append("longest seen")
         for limit_s in pricing.ladder(self.sample):
             named.setdefault(limit_s, [])
-        return [
-            Candidate(tuple(names), self.now if self.now is not None and limit_s == self.now.limit_s else self._price(limit_s))
-            for limit_s, names in sorted(named.items())
-        ]
+        return [Candidate(tuple(names), self._price(limit_s)) for limit_s, names in sorted(named.items())]
 
     def _price(self, limit_s: float) -> Price:
-        return pricing.price(self.sample, limit_s, self.clusters)
+        known = next((p for p in (self.best, self.now) if p is not None and p.limit_s == limit_s), None)
+        chosen = limit_s == pricing.rounded(max(self.sample.longest_s, 0.0))
+        return known or pricing.price(self.sample, limit_s, self.clusters, chosen=chosen)
 
 
 def grace(
@@ -147,7 +146,7 @@ def grace(
 
 def _row(a: Advice) -> reading.Row:
     row = {
-        "check": a.limited.check, "n": len(a.sample), "budget": a.budget, "longest_s": a.sample.longest_s, "why": a.why,
+        "check": a.limited.check, "n": len(a.sample), "budget": a.budget, "longest_s": None if a.limited.unfit else a.sample.longest_s, "why": a.why,
         "since_at": instant(int(a.sample.at_us[0])) if len(a.sample) else None,
         "clusters": a.clusters if a.sample.arrived >= LEAST else None,
         "false_alarms_now": None if a.now is None else a.now.a_month,
@@ -235,15 +234,15 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
         return replace(told, why=one.unfit or _few(own, since))
     clusters = pricing.dispersion(own)
     now_s = one.now_s + one.told_less_s
-    now = None if isnan(now_s) else pricing.price(own, now_s, clusters, chosen=False)
+    now = None if isnan(now_s) else pricing.price(own, now_s, clusters)
     told = replace(told, clusters=clusters, now=now)
     if since.recent(as_of_us):
         return replace(told, why=_changed(since, of))
-    limit_s = pricing.least_limit(own, budget, clusters)
+    limit_s = pricing.least_limit(own, budget)
     if isnan(limit_s):
-        return replace(told, why=_unreachable(own, budget, clusters))
-    best = pricing.price(own, limit_s, clusters)
-    return replace(told, best=best, stratum=stratum(one, since.start, budget, clusters, limit_s))
+        return replace(told, why=_unreachable(own, budget))
+    best = pricing.price(own, limit_s, clusters, chosen=True)
+    return replace(told, best=best, stratum=stratum(one, since.start, budget, limit_s))
 
 
 def _told(advice: Advice, of: Price) -> float:
@@ -253,7 +252,7 @@ def _told(advice: Advice, of: Price) -> float:
 
 def _few(own: Sample, since: Regime) -> str:
     after = f" since the change of {spell.day(instant(since.since_us), 'UTC')}" if since.changed else ""
-    return f"{spell.plural(own.arrived, 'run')} came{after}, at least {LEAST} are needed"
+    return f"{spell.plural(own.arrived, 'run')} came under its present schedule{after}, at least {LEAST} are needed"
 
 
 def _changed(since: Regime, of: Of) -> str:
@@ -263,11 +262,11 @@ def _changed(since: Regime, of: Of) -> str:
     )
 
 
-def _unreachable(own: Sample, budget: float, clusters: float) -> str:
+def _unreachable(own: Sample, budget: float) -> str:
     if isnan(own.longest_s):
         return f"{budget:g} a month is not reachable from n = {len(own)}: every run that came was a real problem"
-    least = pricing.price(own, own.longest_s, clusters)
+    least = pricing.price(own, own.longest_s, 1.0, chosen=True)
     return (
-        f"{budget:g} a month is not reachable from n = {len(own)}: the longest seen, {spell.duration(own.longest_s)}, is to be "
-        f"passed {least.a_month:.2g} times a month, and beyond it nothing is known"
+        f"{budget:g} a month is not reachable from n = {len(own)}: the longest seen, {spell.duration(own.longest_s)}, would cost "
+        f"about {least.a_month:.2g}, and beyond it nothing is known"
     )

@@ -22,6 +22,10 @@ Of = Literal["grace", "max_runtime", "period"]
 COUNTED_S = 28 * spell.DAY
 """What a month brings is counted over the last four weeks, whole weeks: before them the schedule may have been another."""
 
+TRAILING_S = 90 * spell.DAY
+HITS, SPREAD = 50, 0.6
+"""Ticks cannot be told apart where at least so many arrivals of the last 90 days spread over more than this share of the gap."""
+
 REAL_SHARE = 0.5
 """Without a setting, a run is a real problem once half of the time to the next one is gone."""
 
@@ -90,7 +94,7 @@ def _grace(row: reading.Row, runs: dict[str, Floats], real_s: float | None) -> L
     real = gaps * REAL_SHARE if real_s is None else np.minimum(real_s, gaps)
     at = runs["at_us"].astype(np.int64)
     sample = Sample(at, runs["value_s"], real, runs["well_s"], _promised_a_month(at, gaps))
-    unfit = reading.cannot_tell(row["spread"]) if row["cannot_tell"] else "" if row["schedule"] else "no schedule"
+    unfit = _cannot_tell(row, runs) if row["schedule"] else "no schedule"
     return _made(row, row["grace_s"], sample, runs["weekday"], runs["month_end"], unfit=unfit)
 
 
@@ -108,9 +112,25 @@ def _period(row: reading.Row, runs: dict[str, Floats], at: Floats, values: Float
     sample = Sample(at.astype(np.int64), values, real, values, _seen_a_month(at))
     rolls = row["kind"] == "interval"
     period = _usual(runs["gap_s"]) if rolls else nan
-    unfit = "" if rolls or row["cannot_tell"] or not row["schedule"] else f"its schedule is no interval: {row['schedule']}"
+    unfit = "" if rolls or not row["schedule"] or _cannot_tell(row, runs) else f"its schedule is no interval: {row['schedule']}"
     less_s = row["grace_s"] or 0.0 if rolls else 0.0
     return _made(row, period if np.isfinite(period) else None, sample, told_less_s=less_s, unfit=unfit)
+
+
+def _cannot_tell(row: reading.Row, runs: dict[str, Floats]) -> str:
+    """Why no completion belongs to a single tick, else empty: as `telling` asks it, in the last 90 days that have data.
+
+    A window may reach further back than the 90 days before as_of, and end before them.
+    """
+    at, values, gaps = runs["at_us"], runs["value_s"], runs["gap_s"]
+    if row["kind"] == "interval" or not len(at):
+        return ""
+    hits = np.isfinite(values) & np.isfinite(gaps) & (at > at[-1] - TRAILING_S * 1e6)
+    if hits.sum() < HITS:
+        return ""
+    low, high = np.quantile(values[hits], (0.1, 0.9)).tolist()
+    spread = (high - low) / _usual(gaps[hits])
+    return reading.cannot_tell(spread) if spread > SPREAD else ""
 
 
 def _made(row: reading.Row, now_s: float | None, sample: Sample, weekday: Floats = quantiles.NONE,

@@ -7,8 +7,10 @@ real problem.
 Nothing is assumed about the shape of lateness. If runs can be exchanged with one another, the next one lies beyond the
 (k+1)-th largest of n with probability (k + 1) / (n + 1), whatever the distribution: David and Nagaraja (2003), Order
 Statistics, 2.5 and 7.2; so the longest of n seen is passed once in n + 1 runs, and a limit beyond it has no price that
-could be known. Late runs come in clusters (one bad night), which makes n smaller than it looks: counts are divided by a
-dispersion that is estimated from blocks of time (McCullagh and Nelder 1989, Generalized Linear Models, 4.5).
+could be known. Late runs come in clusters (one bad night), which makes n smaller than it looks: what a limit would have cost
+in each twelfth of the time, had it been chosen from the others, corrects the price (Stone 1974, JRSS B 36, 111-147), and the
+interval is wider by a dispersion that is estimated from the same blocks (McCullagh and Nelder 1989, Generalized Linear
+Models, 4.5).
 """
 
 from __future__ import annotations
@@ -97,25 +99,31 @@ class Price:
     hidden: int
 
 
-def price(sample: Sample, limit_s: float, clusters: float, *, chosen: bool = True) -> Price:
-    """The price of one limit. `chosen` says that it was picked because of these runs, which makes it look better than it is."""
+def price(sample: Sample, limit_s: float, clusters: float, *, chosen: bool = False) -> Price:
+    """The price of one limit. `chosen` says that it was picked by these runs, which makes it look better than it is."""
     told = int((sample.value_s[sample.false] > limit_s).sum())
-    real = ~sample.false
-    hidden = int((real & (sample.well_s <= limit_s)).sum())
+    hidden = int((~sample.false & (sample.well_s <= limit_s)).sum())
     if np.all(limit_s >= sample.real_s) and len(sample):  # what is later is real, by definition
         return Price(limit_s, 0, 0.0, 0.0, 0.0, hidden)
-    share = chance(told, len(sample), clusters, chosen=chosen)
+    share = _chosen(sample, told) if chosen else (told + 0.5) / (len(sample) + 1)  # Jeffreys' mean
     lo, hi = predicted(share, len(sample), sample.a_month, clusters)
     return Price(limit_s, told, share * sample.a_month, lo, hi, hidden)
 
 
-def chance(told: int, n: int, clusters: float, *, chosen: bool = True) -> float:
-    """The probability that a run is a false alarm, where `told` of `n` were.
+def _chosen(sample: Sample, told: int) -> float:
+    """The probability that a run is a false alarm under the smallest limit that spares all but `told` of the sample.
 
-    That of an order statistic (see above) for a limit that was taken from the runs themselves; Jeffreys' mean (half an
-    alarm more than seen) for one that was there before. Both in units of whole clusters.
+    That of an order statistic, or what the same rule would have cost block by block, whichever is more.
     """
-    return (told + clusters * (1.0 if chosen else 0.5)) / (n + clusters)
+    values = np.where(sample.false, sample.value_s, -inf)
+    blocks = np.array_split(values, BLOCKS)
+    highest = [np.sort(block)[::-1][: told + 1] for block in blocks]
+    cost = 0
+    for i, block in enumerate(blocks):
+        others = np.sort(np.concatenate([*highest[:i], *highest[i + 1 :]]))[::-1]
+        cost += int((block > others[told]).sum()) if len(others) > told else int((block > -inf).sum())
+    expected = max(told + 1.0, cost * (BLOCKS - 1) / BLOCKS)
+    return min(expected / (len(sample) + 1), 1.0)
 
 
 def predicted(share: float, n: int, a_month: float, clusters: float) -> tuple[float, float]:
@@ -167,21 +175,19 @@ def dispersion(sample: Sample) -> float:
     return statistic / (BLOCKS - 1) if chdtrc(BLOCKS - 1, statistic) < CHANCE else 1.0
 
 
-def least_limit(sample: Sample, budget: float, clusters: float) -> float:
+def least_limit(sample: Sample, budget: float) -> float:
     """The smallest limit that is expected to keep `budget` false alarms a month, in round seconds.
 
-    NaN where even the longest seen is expected to cost more: beyond it nothing is known. Where real problems were seen,
-    the instant from which late is real is as far as one has to go.
+    NaN where even the longest seen is expected to cost more: beyond it nothing is known.
     """
     false = np.sort(sample.value_s[sample.false])[::-1]
     if not len(false):
         return nan
-    allowed = floor(budget / sample.a_month * (len(sample) + clusters) - clusters + 1e-9)
-    if allowed >= 0:
-        return rounded(float(false[min(allowed, len(false) - 1)]))
-    seen = bool((np.isfinite(sample.value_s) & ~sample.false).any())
-    end = float(sample.real_s.max())
-    return rounded(end) if seen and np.isfinite(end) else nan
+    most = min(floor(budget / sample.a_month * (len(sample) + 1) + 1e-9) - 1, len(false) - 1)
+    for told in range(most, -1, -1):
+        if _chosen(sample, told) * sample.a_month <= budget + 1e-9:
+            return rounded(float(false[told]))
+    return nan
 
 
 STEPS = ((60.0, 1.0), (600.0, 5.0), (2 * spell.HOUR, 60.0), (spell.DAY, 300.0), (inf, 3600.0))

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.settings import Settings
 
-SINCE = "180d"
-"""A price is known from as many runs as there are; half a year carries one false alarm in six months."""
+SINCE = "365d"
+"""A price is known from as many runs as there are; what came before a change is left out anyway."""
 
 HEALTHCHECKS_LEAST = 60.0
 """Healthchecks takes no grace and no period below a minute."""
@@ -75,7 +75,7 @@ def grace(
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: Check = None, tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
 ) -> None:  # fmt: skip
-    """The grace that keeps each check to a budget of false alarms, from the last 180 days; it suggests, and changes nothing."""
+    """The grace that keeps each check to a budget of false alarms, from the last 365 days; it suggests, and changes nothing."""
     from qpanalytics.analysis import grace as analysis
     from qpanalytics.cli.output import show, write
     from qpanalytics.errors import UsageError
@@ -96,7 +96,7 @@ def grace(
 def _short(frame: pd.DataFrame) -> pd.DataFrame:
     """What a table has room for, in as many figures as a person reads."""
     names = [name for name in COLUMNS if name in frame] if "recommended_s" in frame else list(frame)
-    return frame[names].round({name: 2 for name in names if name.startswith("false_alarms")})
+    return frame[names].round({name: 2 for name in names if str(name).startswith("false_alarms")})
 
 
 def _toml(frame: pd.DataFrame, of: Limit) -> str:

@@ -1,5 +1,6 @@
--- reads: checks, occurrences, telling.  units: microseconds and seconds
--- returns: one row per check: its promise, and its counted runs of the window by expected time, as lists of one length:
+-- reads: checks, occurrences.  units: microseconds and seconds
+-- returns: one row per check: its promise, and its counted runs of the window by expected time, as far back as its schedule
+-- has been the present one, as lists of one length:
 -- when each was expected, its lateness (infinity: it never came), how long after its expected time the check was well
 -- again (infinity: not yet), the time to the next expected run, its weekday (1 is Monday) and whether its day is the last of
 -- the month, both in the check's own zone.
@@ -22,7 +23,7 @@ counted as (
         coalesce(gap_s, 'infinity'::double) as gap_s,
         timezone(coalesce(tz, 'UTC'), expected_at)::date as day
     from seen join checks using (check_id)
-    where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
+    where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung') and expected_at >= scheduled_from
 ),
 listed as (
     select
@@ -38,8 +39,7 @@ listed as (
 )
 select
     check_id, check_name, source, key, schedule, kind, severity, grace_s, max_runtime_s,
-    coalesce(cannot_tell, false) as cannot_tell, spread,
     coalesce(at_us, []) as at_us, coalesce(value_s, []) as value_s, coalesce(well_s, []) as well_s,
     coalesce(gap_s, []) as gap_s, coalesce(weekday, []) as weekday, coalesce(month_end, []) as month_end
-from checks left join listed using (check_id) left join telling using (check_id)
+from checks left join listed using (check_id)
 order by check_name, check_id
