@@ -113,7 +113,8 @@ def price(sample: Sample, limit_s: float, clusters: float, *, chosen: bool = Fal
 def _chosen(sample: Sample, told: int) -> float:
     """The probability that a run is a false alarm under the smallest limit that spares all but `told` of the sample.
 
-    That of an order statistic, or what the same rule would have cost block by block, whichever is more.
+    That of an order statistic; what the same rule would have cost block by block is added as far as it exceeds that by more than
+    luck (the root of the number).
     """
     values = np.where(sample.false, sample.value_s, -inf)
     blocks = np.array_split(values, BLOCKS)
@@ -122,7 +123,8 @@ def _chosen(sample: Sample, told: int) -> float:
     for i, block in enumerate(blocks):
         others = np.sort(np.concatenate([*highest[:i], *highest[i + 1 :]]))[::-1]
         cost += int((block > others[told]).sum()) if len(others) > told else int((block > -inf).sum())
-    expected = max(told + 1.0, cost * (BLOCKS - 1) / BLOCKS)
+    usual = told + 1.0
+    expected = usual + max(cost * (BLOCKS - 1) / BLOCKS - usual - usual**0.5, 0.0)
     return min(expected / (len(sample) + 1), 1.0)
 
 
@@ -190,7 +192,7 @@ def least_limit(sample: Sample, budget: float) -> float:
     return nan
 
 
-STEPS = ((60.0, 1.0), (600.0, 5.0), (2 * spell.HOUR, 60.0), (spell.DAY, 300.0), (inf, 3600.0))
+STEPS = ((120.0, 1.0), (600.0, 5.0), (2 * spell.HOUR, 60.0), (spell.DAY, 300.0), (inf, 3600.0))
 
 
 def rounded(limit_s: float) -> float:
