@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from qpanalytics.analysis.pricing import LEAST, Price, Sample
 from qpanalytics.analysis.regime import Regime, regime
 from qpanalytics.analysis.strata import Stratum, stratum
 from qpanalytics.errors import UsageError
-from qpanalytics.instants import instant, micros
+from qpanalytics.instants import TICK, instant, micros
 from qpanalytics.settings_grace import GraceTable
 from qpanalytics.settings_grace import budget as checked_budget
 from qpanalytics.words import Columns
@@ -29,6 +30,7 @@ _NOW: dict[Of, dict[str, str]] = {
     "max_runtime": {"max_runtime_s": "the present max runtime, seconds; NaN where none is promised"},
     "period": {"period_s": "the present period of an interval, seconds; NaN where its schedule is another or none"},
 }
+YEAR = timedelta(days=365)
 _DELAY = "how long after its expected time (of a max runtime: its start) a run that never comes is told, seconds"
 _WHAT = {"grace": "lateness", "max_runtime": "duration", "period": "time between completions"}
 
@@ -146,7 +148,8 @@ def grace(
 
 def _row(a: Advice) -> reading.Row:
     row = {
-        "check": a.limited.check, "n": len(a.sample), "budget": a.budget, "longest_s": None if a.limited.unfit else a.sample.longest_s, "why": a.why,
+        "check": a.limited.check, "n": len(a.sample), "budget": a.budget, "why": a.why,
+        "longest_s": None if a.limited.unfit else a.sample.longest_s,
         "since_at": instant(int(a.sample.at_us[0])) if len(a.sample) else None,
         "clusters": a.clusters if a.sample.arrived >= LEAST else None,
         "false_alarms_now": None if a.now is None else a.now.a_month,
@@ -221,6 +224,15 @@ def advise(
     real_s = table.late_is_real if late_is_real_s is None else late_is_real_s
     as_of_us = min(micros(history.as_of), micros(history.until))
     return [advised(one, table.of(one.severity), as_of_us, of) for one in limited.limited(history, of, real_s)]
+
+
+def a_year(history: History) -> History:
+    """The same history over the year that its window ends with, or over the window where that is longer.
+
+    A price is known from as many runs as there are, and what came before a change is left out anyway.
+    """
+    until = min(history.until, history.as_of + TICK)
+    return history.window(min(history.since, until - YEAR), history.until)
 
 
 def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Advice:

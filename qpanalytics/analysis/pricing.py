@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, inf, nan
+from math import floor, inf, nan, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +124,7 @@ def _chosen(sample: Sample, told: int) -> float:
         others = np.sort(np.concatenate([*highest[:i], *highest[i + 1 :]]))[::-1]
         cost += int((block > others[told]).sum()) if len(others) > told else int((block > -inf).sum())
     usual = told + 1.0
-    expected = usual + max(cost * (BLOCKS - 1) / BLOCKS - usual - usual**0.5, 0.0)
+    expected = usual + max(cost * (BLOCKS - 1) / BLOCKS - usual - sqrt(usual), 0.0)
     return min(expected / (len(sample) + 1), 1.0)
 
 

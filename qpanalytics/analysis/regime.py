@@ -29,7 +29,7 @@ ALPHA = 0.001
 """The chance of finding a change in a check that has none, all places and both quantities together."""
 
 MATTERS, MATTERS_S = 0.2, 1.0
-"""A change moves the 90th percentile by a fifth, and by a second at least; less would move no limit."""
+"""A change moves the 90th percentile by a fifth of the way from the usual run to the 99th, where limits lie, and by a second."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def _change(values: Floats) -> int | None:
     if chance * len(levels) >= ALPHA:
         return None
     before, after = (float(np.quantile(side, 0.9)) for side in (values[:place], values[place:]))
-    apart = abs(after - before)
-    return place if apart > max(MATTERS * max(abs(before), abs(after)), MATTERS_S) else None
+    usual, high = np.quantile(values, (0.5, 0.99)).tolist()
+    return place if abs(after - before) > max(MATTERS * (high - usual), MATTERS_S) else None
 
 
 def _clearest(level: Floats) -> tuple[float, int]:

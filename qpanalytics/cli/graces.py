@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.settings import Settings
 
-SINCE = "365d"
-"""A price is known from as many runs as there are; what came before a change is left out anyway."""
-
 HEALTHCHECKS_LEAST = 60.0
 """Healthchecks takes no grace and no period below a minute."""
 
@@ -84,7 +81,9 @@ def grace(
         raise UsageError("--as prints the change that is recommended; leave --candidates out")
     if change is not None and shape is not Format.TABLE:
         raise UsageError(f"--as {change.value} is a form of its own; leave --format out")
-    history, settings = opened(Asked(db, config, as_of, since or SINCE, until, check, tag, source, tz))
+    history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    if since is None:
+        history = analysis.a_year(history)
     figures = analysis.candidates if candidates else analysis.grace
     frame = figures(history, of=of.value, budget=budget)
     if change is not None:

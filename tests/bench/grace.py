@@ -41,8 +41,8 @@ def report(title: str, checks: list[Check], given: list[tuple[float, float, floa
     came, held, ratio = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     error = came.std(ddof=1) / len(came) ** 0.5
     print(
-        f"{title}: {len(rows)} of {len(checks)} recommended, {came.mean():.2f} +- {error:.2f} false alarms a month, interval held "
-        f"{held.mean():.1%}, grace / longest median {np.median(ratio):.2f}"
+        f"{title}: {len(rows)} of {len(checks)} recommended, {came.mean():.2f} +- {error:.2f} false alarms a month, "
+        f"interval held {held.mean():.1%}, grace / longest median {np.median(ratio):.2f}"
     )
 
 
@@ -88,6 +88,10 @@ def asked(checks: list[Check], budget: float) -> None:
         for row in rows
     ]
     report(f"qpa grace, budget {budget:g}", checks, given)
+
+
+def _qpa(*words: str) -> bytes:
+    return subprocess.run([sys.executable, "-m", "qpanalytics", *words], check=True, capture_output=True).stdout
 
 
 def _iso(at_s: float) -> str:
