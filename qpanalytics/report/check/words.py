@@ -217,8 +217,7 @@ def price(of: GracePrice) -> tuple[str, str, str, str, str]:
     """
     grace = ", ".join((wording.amount(of.grace_s), *of.names))
     month = f"{_few(of.a_month)} ({_few(of.lo)} to {_few(of.hi)})"
-    missed = spell.number(of.missed) if of.missed else "none"
-    return grace, spell.plural(of.told, "run"), month, wording.amount(of.grace_s), missed
+    return grace, spell.plural(of.told, "run"), month, wording.amount(of.grace_s), spell.number(of.missed)
 
 
 def _few(value: float) -> str:
