@@ -107,11 +107,13 @@ def _max_runtime(row: reading.Row, runs: dict[str, Floats], at: Floats, values: 
 
 
 def _period(row: reading.Row, runs: dict[str, Floats], at: Floats, values: Floats, real_s: float | None) -> Limited:
-    usual = _usual(values)
-    real = np.full(len(values), usual * (1 + REAL_SHARE) if real_s is None else usual + real_s)
-    sample = Sample(at.astype(np.int64), values, real, values, _seen_a_month(at))
     rolls = row["kind"] == "interval"
     period = _usual(runs["gap_s"]) if rolls else nan
+    real = np.full(len(values), inf)
+    if rolls:  # without a period there is nothing that silence could be too long for, but the silence before
+        usual = max(period, _usual(values))
+        real[:] = usual * (1 + REAL_SHARE) if real_s is None else usual + real_s
+    sample = Sample(at.astype(np.int64), values, real, values, _seen_a_month(at))
     unfit = "" if rolls or not row["schedule"] or _cannot_tell(row, runs) else f"its schedule is no interval: {row['schedule']}"
     less_s = row["grace_s"] or 0.0 if rolls else 0.0
     return _made(row, period if np.isfinite(period) else None, sample, told_less_s=less_s, unfit=unfit)

@@ -117,15 +117,22 @@ def _chosen(sample: Sample, told: int) -> float:
     luck (the root of the number).
     """
     values = np.where(sample.false, sample.value_s, -inf)
+    # one bad night must not be two halves that excuse each other
+    shifted = np.roll(values, len(values) // BLOCKS // 2)
+    cost = max(_cost(values, told), _cost(shifted, told)) * (BLOCKS - 1) / BLOCKS
+    usual = told + 1.0
+    return min((usual + max(cost - usual - sqrt(usual), 0.0)) / (len(sample) + 1), 1.0)
+
+
+def _cost(values: Floats, told: int) -> int:
+    """False alarms in all blocks, each under the limit that the others ask for; -infinity is none under any."""
     blocks = np.array_split(values, BLOCKS)
     highest = [np.sort(block)[::-1][: told + 1] for block in blocks]
     cost = 0
     for i, block in enumerate(blocks):
         others = np.sort(np.concatenate([*highest[:i], *highest[i + 1 :]]))[::-1]
-        cost += int((block > others[told]).sum()) if len(others) > told else int((block > -inf).sum())
-    usual = told + 1.0
-    expected = usual + max(cost * (BLOCKS - 1) / BLOCKS - usual - sqrt(usual), 0.0)
-    return min(expected / (len(sample) + 1), 1.0)
+        cost += int((block > (others[told] if len(others) > told else -inf)).sum())
+    return cost
 
 
 def predicted(share: float, n: int, a_month: float, clusters: float) -> tuple[float, float]:

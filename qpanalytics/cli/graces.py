@@ -95,7 +95,11 @@ def grace(
 def _short(frame: pd.DataFrame) -> pd.DataFrame:
     """What a table has room for, in as many figures as a person reads."""
     names = [name for name in COLUMNS if name in frame] if "recommended_s" in frame else list(frame)
-    return frame[names].round({name: 2 for name in names if str(name).startswith("false_alarms")})
+    shown = frame[names].round({name: 2 for name in names if str(name).startswith("false_alarms")})
+    # wide words over narrow numbers would push the reasons out
+    return shown.rename(
+        columns=lambda name: str(name).replace("false_alarms_per_month", "alarms").replace("false_alarms", "alarms")
+    )
 
 
 def _toml(frame: pd.DataFrame, of: Limit) -> str:
