@@ -18,7 +18,8 @@ def prices(history: History, case: Case) -> Prices | None:
     """The prices over the year up to the window's end, as `qpa grace` has them; None where nothing is promised or can be told."""
     if not case.judged:
         return None
-    advice = grace.advise(grace.a_year(history))
+    whole = case.began_at is not None and history.since <= case.began_at  # then there is no more to read
+    advice = grace.advise(history if whole else grace.a_year(history))
     own = next((one for one in advice if one.limited.check_id == case.check_id), None)
     if own is None or own.limited.unfit or not len(own.sample):
         return None
