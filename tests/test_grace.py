@@ -71,7 +71,7 @@ def test_a_budget_that_no_known_grace_keeps_is_said_to_be_out_of_reach() -> None
     assert isnan(row.recommended_s) and isnan(row.detection_delay_s)
     assert row.why == (
         "0.25 a month is not reachable from n = 100: the longest seen, 1 h 40 min, would cost about 0.3, and beyond it "
-        "nothing is known"
+        "nothing is known; 120 days of runs are needed at least"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from math import isnan
+from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,7 +243,7 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
     own = replace(own, a_month=sample.a_month)
     told = Advice(one, own, since, budget)
     if one.unfit or own.arrived < LEAST:
-        return replace(told, why=one.unfit or _few(own, since))
+        return replace(told, why=one.unfit or _few(own, since, of))
     clusters = pricing.dispersion(own)
     now_s = one.now_s + one.told_less_s
     now = None if isnan(now_s) else pricing.price(own, now_s, clusters)
@@ -262,9 +262,15 @@ def _told(advice: Advice, of: Price) -> float:
     return max(of.limit_s - advice.limited.told_less_s, 1.0)
 
 
-def _few(own: Sample, since: Regime) -> str:
+def _few(own: Sample, since: Regime, of: Of) -> str:
     after = f" since the change of {spell.day(instant(since.since_us), 'UTC')}" if since.changed else ""
-    return f"{spell.plural(own.arrived, 'run')} came under its present schedule{after}, at least {LEAST} are needed"
+    came = f"{spell.plural(own.arrived, 'run')} came under its present schedule"
+    known = {
+        "grace": came,
+        "max_runtime": f"{spell.plural(len(own), 'duration')} known",
+        "period": f"{spell.plural(len(own), 'gap')} known",
+    }
+    return f"{known[of]}{after}, at least {LEAST} are needed"
 
 
 def _changed(since: Regime, of: Of) -> str:
@@ -278,7 +284,9 @@ def _unreachable(own: Sample, budget: float) -> str:
     if isnan(own.longest_s):
         return f"{budget:g} a month is not reachable from n = {len(own)}: every run that came was a real problem"
     least = pricing.price(own, own.longest_s, 1.0, chosen=True)
+    needed, known = 30 / budget, 30 * len(own) / own.a_month
+    more = f"; {spell.plural(ceil(needed), 'day')} of runs are needed at least" if known < needed else ""
     return (
         f"{budget:g} a month is not reachable from n = {len(own)}: the longest seen, {spell.duration(own.longest_s)}, would cost "
-        f"about {least.a_month:.2g}, and beyond it nothing is known"
+        f"about {least.a_month:.2g}, and beyond it nothing is known{more}"
     )
