@@ -22,6 +22,7 @@ _PLACES = {
     "demo": "qpanalytics.opening",
     "durations": "qpanalytics.analysis.durations",
     "flow": "qpanalytics.analysis.flow",
+    "grace": "qpanalytics.analysis.grace",
     "lateness": "qpanalytics.analysis.lateness",
     "load": "qpanalytics.opening",
     "plot": "qpanalytics.plot",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from qpanalytics.analysis.coverage import coverage as coverage
     from qpanalytics.analysis.durations import durations as durations
     from qpanalytics.analysis.flow import flow as flow
+    from qpanalytics.analysis.grace import grace as grace
     from qpanalytics.analysis.lateness import lateness as lateness
     from qpanalytics.analysis.queues import queues as queues
     from qpanalytics.analysis.success import success as success

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qpanalytics.settings import Maintenance, PromiseTable
+    from qpanalytics.settings_grace import GraceTable
 
 #: A look at a live source that is older says nothing of the present.
 FRESH = timedelta(hours=1)
@@ -83,6 +84,8 @@ class History:
     #: Checks that the configuration names a queue for, or a check that they come after: (check, queue, after).
     joins: tuple[tuple[str, str | None, str | None], ...] = ()
     looked_until: datetime | None = None
+    #: What false alarms may cost, as configured; None: the defaults.
+    budgets: GraceTable | None = None
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
     _answers: dict[tuple[str, str], pa.Table] = field(default_factory=dict, compare=False)
@@ -285,7 +288,7 @@ class History:
             self.as_of, self.since, self.until, {c: firsts[c] for c in ids}, {c: promised[c] for c in ids}, excuses
         )
         prepare(con, scope)
-        tables.put(con, "described", _checks_table(picked, present))
+        tables.put(con, "described", _checks_table(picked, present, promised))
         con.execute(
             """
             create or replace temp table checks as
@@ -384,7 +387,20 @@ def _tags(version: Version | None) -> tuple[str, ...]:
     return version.tags if version else ()
 
 
-def _checks_table(rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None]) -> pa.Table:
+def _scheduled_from(present: Version | None, versions: Sequence[Version]) -> int:
+    """Since when the schedule in force has been the same, whatever else was promised."""
+    since = -FOREVER_US if present is None else present.from_us
+    for v in reversed(versions):
+        if present is not None and v.from_us <= present.from_us:
+            if (v.schedule, v.tz) != (present.schedule, present.tz):
+                break
+            since = v.from_us
+    return max(since, -(1 << 60))
+
+
+def _checks_table(
+    rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None], promised: Mapping[int, Sequence[Version]]
+) -> pa.Table:
     shown = [present[r[0]] for r in rows]
     instant = pa.timestamp("us", tz="UTC")
     return pa.table(
@@ -403,5 +419,6 @@ def _checks_table(rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version
             "severity": pa.array([(v.severity if v else None) or "warning" for v in shown], pa.string()),
             "tags": pa.array([list(v.tags) if v else [] for v in shown], pa.list_(pa.string())),
             "valid_to": tables.instants([v.to_us if v else FOREVER_US for v in shown]).cast(instant),
+            "scheduled_from": tables.instants([_scheduled_from(present[r[0]], promised[r[0]]) for r in rows]).cast(instant),
         }
     )

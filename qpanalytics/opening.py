@@ -86,6 +86,7 @@ def opened(
         promises=tuple(configured.promise),
         joins=tuple((e.check, e.queue, e.after) for e in configured.check if e.queue is not None or e.after is not None),
         looked_until=looked_until,
+        budgets=configured.grace,
     )
 
 

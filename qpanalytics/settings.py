@@ -19,8 +19,6 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -33,6 +31,7 @@ from qpanalytics.errors import ConfigError, InputError, ScheduleError
 from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
 from qpanalytics.settings_errors import explain, keys
+from qpanalytics.settings_grace import GraceTable
 from qpanalytics.settings_values import (
     Address,
     Chat,
@@ -45,6 +44,7 @@ from qpanalytics.settings_values import (
     Reference,
     Seconds,
     Secret,
+    Table,
     Text,
     Texts,
     Zone,
@@ -63,16 +63,6 @@ MICRO = 1_000_000
 def _or(*names: str) -> Any:
     """An optional field with several names, the first of them ours."""
     return Field(default=None, validation_alias=AliasChoices(*names))
-
-
-class Table(BaseModel):
-    """One table of `qpa.toml`: immutable, and no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    def given(self, field: str) -> bool:
-        """Whether the field was written, or is only our default."""
-        return field in self.model_fields_set
 
 
 # The tables -----------------------------------------------------------------------------------------------------------
@@ -359,6 +349,7 @@ class Settings(Table):
     route: tuple[RouteTable, ...] = ()
     watch: WatchTable = WatchTable()
     report: ReportTable = ReportTable()
+    grace: GraceTable = GraceTable()
 
     @model_validator(mode="after")
     def _one_promise_at_a_time(self) -> Self:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from command import qpa as command
 from command import refused
@@ -23,11 +22,11 @@ from test_page import Tree
 import qpanalytics as qpa
 from qpanalytics import spell
 from qpanalytics.analysis import stats
+from qpanalytics.analysis.grace import a_year, candidates
 from qpanalytics.collect.frames import fill
 from qpanalytics.errors import UsageError
 from qpanalytics.history import History, Pick
 from qpanalytics.report.check import CheckReport, check_report, words
-from qpanalytics.report.check.losses import prices
 from qpanalytics.report.check.patterns import chance
 from qpanalytics.store.db import Store
 
@@ -91,7 +90,7 @@ def test_of_few_runs_no_percentage_is_given() -> None:
     text = said(check_report(week(Job("a", "60x4 M")), "a"))
 
     assert "On time 4 of 5 95 % sure between 38 and 96 of 100" in text
-    assert "What another grace" not in text  # five arrivals price nothing
+    assert "What each grace costs" not in text  # five arrivals price nothing
 
 
 def test_the_window_is_the_ninety_days_of_the_reader_up_to_as_of() -> None:
@@ -129,15 +128,29 @@ def test_a_job_that_sends_no_starts_is_not_said_to_have_never_begun() -> None:
     assert (silent.never_began, telling.never_began) == (0, 1)
 
 
-def test_a_grace_is_priced_by_what_it_would_have_called_late() -> None:
-    # Thirty days: 24 runs come after a minute, 6 after 40 minutes; the grace is 10 min.
-    late = np.sort(np.array([60.0] * 24 + [2400.0] * 6 + [np.inf]))
-    told = {price.grace_s: (price.told, price.a_month) for price in prices(late, 600.0, 30.0)}
+def test_graces_are_priced_as_qpa_grace_has_them_and_the_suggested_one_is_drawn() -> None:
+    # a hundred different minutes in no order: one in 101 runs is later than the latest, which is 0.3 a month
+    history = week(Job("a", " ".join(str(60 * (37 * i % 101)) for i in range(1, 101)), grace="1 h"))
+    made = check_report(history, "a")
+    told = candidates(a_year(made.history))
+    assert made.facts.prices is not None
+    rows = made.facts.prices.rows
 
-    assert told == {60.0: (6, 6.0), 600.0: (6, 6.0), 3600.0: (0, 0.0)}
-    (now,) = [price for price in prices(late, 600.0, 60.0) if price.now]
-    lo, hi = stats.wilson(6, 30)
-    assert (now.a_month, now.lo, now.hi) == (3.0, pytest.approx(float(lo) * 15), pytest.approx(float(hi) * 15))
+    assert [(r.grace_s, r.told, r.a_month, r.lo, r.hi, r.missed) for r in rows] == list(
+        told[["limit_s", "told", "false_alarms_per_month", "false_alarms_lo", "false_alarms_hi", "missed_real"]].itertuples(
+            index=False, name=None
+        )
+    )
+    assert "1 h 40 min keeps to 0.5 false alarms a month." in said(made)
+    assert "1 h, now 40 runs" in said(made) and "1 h 40 min, suggested, longest seen 0 runs" in said(made)
+    assert [mark.label.split()[0] for mark in made.facts.figures[0].marks] == ["grace", "suggested"]  # type: ignore[union-attr]
+
+
+def test_where_no_grace_is_suggested_the_page_says_why() -> None:
+    short = check_report(week(Job("a", " ".join(str(60 * (11 * i % 31)) for i in range(1, 31)))), "a")
+
+    assert "No grace is suggested: 0.5 a month is not reachable from n = 30" in said(short)
+    assert "Two graces" not in said(short)
 
 
 def test_a_growth_within_the_window_is_said_with_its_interval() -> None:
@@ -210,7 +223,7 @@ def test_where_ticks_cannot_be_told_apart_gaps_stand_in_place_of_rate_and_latene
     assert "On time " not in text.split("Schedule")[0] and "Late by" not in text and "Next due" not in text
     assert re.search(r"Between completions 1 h \d+ min median \(.* to .*\); p95 .* gaps", text)
     assert [figure.title for figure in made.facts.figures] == ["Time between completions", "How long until the next one"]
-    assert made.facts.graces == ()
+    assert made.facts.prices is None
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from qpanalytics.plot.depth import depth
 from qpanalytics.plot.drawing import alt
 from qpanalytics.plot.durations import durations
 from qpanalytics.plot.flow import flow
+from qpanalytics.plot.grace import grace
 from qpanalytics.plot.lateness import lateness
 from qpanalytics.plot.outcomes import outcomes
 from qpanalytics.plot.runs import runs
 from qpanalytics.plot.saturation import saturation
 from qpanalytics.plot.workers import workers
 
-__all__ = ["alt", "calendar", "depth", "durations", "flow", "lateness", "outcomes", "runs", "saturation", "workers"]
+__all__ = ["alt", "calendar", "depth", "durations", "flow", "grace", "lateness", "outcomes", "runs", "saturation", "workers"]

@@ -19,6 +19,7 @@ from qpanalytics.instants import TICK
 from qpanalytics.report.check import figures, losses
 from qpanalytics.report.check.model import CheckFacts, Promise, RunLine, Share
 from qpanalytics.report.check.patterns import patterns
+from qpanalytics.report.check.prices import prices
 from qpanalytics.report.facts import CANNOT_TELL, RULES, coverage, notices, pictured
 from qpanalytics.report.model import Quantile, Strip, Tally, Window
 from qpanalytics.report.pictures import Days, strips, trends
@@ -46,7 +47,10 @@ MOST_RUNS = 20
 SAID_MOST = 120
 """Letters of the first line of a body that are shown: what a person reads in a table."""
 
-PRICES = "What a grace would have said is counted over the runs of this window as they came; each late run is one message."
+PRICES = (
+    "A false alarm is a page for a run that came by itself before half of the time to the next one was gone; what is missed, "
+    "fails or hangs is never false, and each late run is one page. Prices are of runs like those counted."
+)
 
 
 def last_days(history: History, tz: str) -> History:
@@ -74,7 +78,8 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         stand = next(r for r in shown.sql("checks").to_pylist() if r["check"] == check)
         judgement = next(r for r in counted(shown, "check") if r["check_id"] == case.check_id)
         points = figures.points(shown, case)
-        drawn = figures.figures(shown, case, points, said, tz)
+        priced = prices(shown, case)
+        drawn = figures.figures(shown, case, points, said, tz, None if priced is None else priced.suggested_s)
         worse_times = patterns(shown, case)
         downs, downs_more, downs_more_s = losses.downs(shown, case)
         runs = shown.sql("one_runs", id=case.check_id, most=MOST_RUNS).to_pylist()
@@ -85,7 +90,6 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
     findings = [(f, pictured(f, {check: case}, {}, {})) for f in said]
     share, missing = coverage([case])
     late = points.lateness if case.judged else np.array([])
-    graces = losses.prices(late, case.grace_s, case.vouched_s / spell.DAY) if case.judged else ()
     t = row.tally
     return CheckFacts(
         Window("custom", shown.since, shown.until, shown.as_of, tz),
@@ -113,16 +117,14 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         downs,
         downs_more,
         downs_more_s,
-        graces,
-        len(late) if graces else 0,
-        int(np.isinf(late).sum()),
+        priced,
         tuple(_line(run) for run in runs),
         all_runs - len(runs),
         share,
         missing,
         tuple(unseen([case], voice)),
         notices(history),
-        (*RULES, *((CANNOT_TELL,) if case.cannot_tell else ()), *((PRICES,) if graces else ())),
+        (*RULES, *((CANNOT_TELL,) if case.cannot_tell else ()), *((PRICES,) if priced and priced.rows else ())),
         command,
         made_by,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -63,8 +63,13 @@ def _ascending(at: Sequence[tuple[int, float]]) -> Floats:
     return np.sort(np.array([value for _, value in at], dtype=np.float64))
 
 
-def figures(history: History, case: Case, of: Points, said: Sequence[Finding], tz: str) -> tuple[Dots | Arrivals, ...]:
-    """Two of them where the data carries two: durations, and lateness or else the time between completions."""
+def figures(
+    history: History, case: Case, of: Points, said: Sequence[Finding], tz: str, suggested_s: float | None = None
+) -> tuple[Dots | Arrivals, ...]:
+    """Two of them where the data carries two: durations, and lateness or else the time between completions.
+
+    `suggested_s` is the grace that is recommended, for a line beside the present one.
+    """
     made: list[Dots | Arrivals] = []
     if len(of.took_at) >= FEWEST:
         slower = next((f.sentence for f in said for f in (f, *f.also) if f.kind == "slower" and f.sentence), "")
@@ -73,7 +78,7 @@ def figures(history: History, case: Case, of: Points, said: Sequence[Finding], t
     came = [value for _, value in of.late_at]
     if case.judged and sum(value is not None for value in came) >= FEWEST:
         steps = arrivals(history, case, came)
-        made.append(Arrivals(**{**{f: getattr(steps, f) for f in steps.__slots__}, "title": "How late runs arrive"}))
+        made.append(replace(steps, title="How late runs arrive", marks=_marks(case, steps, suggested_s)))
         if len(made) == 1:
             late = tuple((at, value) for at, value in of.late_at if value is not None)
             made.append(_dots(history, case, "How late each run ends", "runs that came", late, tz, case.grace_s, "grace"))
@@ -82,6 +87,17 @@ def figures(history: History, case: Case, of: Points, said: Sequence[Finding], t
         if len(made) == 1:
             made.append(_silence(case, of.gaps))
     return tuple(made)
+
+
+def _marks(case: Case, of: Arrivals, suggested_s: float | None) -> tuple[Mark, ...]:
+    """The grace now and the suggested one, with the runs that came later than that."""
+    if suggested_s is None or case.grace_s is None:
+        return of.marks
+    if suggested_s == case.grace_s:
+        return tuple(replace(mark, label=f"{mark.label}, as suggested") for mark in of.marks)
+    later = sum(value > suggested_s for value in of.lateness_s)
+    said = f"suggested {spell.duration(suggested_s)}: {spell.number(later) if later else 'none'} later"
+    return (*of.marks, Mark(suggested_s, said))
 
 
 def _silence(case: Case, gaps: Floats) -> Arrivals:

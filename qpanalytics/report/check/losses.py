@@ -1,30 +1,19 @@
-"""What went wrong with one check, stretch by stretch, and what another grace would have said of its runs."""
+"""What went wrong with one check, stretch by stretch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from qpanalytics.analysis import stats
-from qpanalytics.report.check.model import Down, GracePrice
-from qpanalytics.report.model import FEW
+from qpanalytics.report.check.model import Down
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qpanalytics.analysis.stats import Floats
     from qpanalytics.history import History
     from qpanalytics.verdict.cases import Case
 
 MOST_DOWNS = 20
-LADDER = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400)
-"""The graces that people set, seconds."""
-
-MOST_PRICES = 5
-MONTH_DAYS = 30
 
 
 def downs(history: History, case: Case) -> tuple[tuple[Down, ...], int, float]:
@@ -62,40 +51,3 @@ def _down(row: dict[str, Any], bad: Sequence[dict[str, Any]], sends_starts: bool
         known_after_s=None if first is None or first > since else (since - first) / 1e6,
     )
 
-
-def prices(lateness: Floats, grace_s: float | None, days: float) -> tuple[GracePrice, ...]:
-    """The grace now and some that people set, with the runs each would have called late though they came.
-
-    `lateness` ascends, seconds, infinity for a run that never came. Empty under twenty arrivals: the next run would
-    overturn it. The steps reach from the median arrival to the first that covers every one.
-    """
-    came = lateness[np.isfinite(lateness)]
-    if len(came) < FEW or grace_s is None:
-        return ()
-    middle = float(np.median(came))
-    usual = [g for i, g in enumerate(LADDER) if g >= middle or (i + 1 < len(LADDER) and LADDER[i + 1] > middle)]
-    enough = next((i for i, g in enumerate(usual) if g >= came[-1]), len(usual) - 1)
-    steps = _thinned([float(g) for g in usual[: enough + 1] if g != grace_s], came)
-    return tuple(_price(came, g, g == grace_s, days) for g in sorted({grace_s, *steps}))
-
-
-def _thinned(steps: list[float], came: Floats) -> list[float]:
-    """At most five of the steps: those between which most arrivals lie, and the last."""
-    told = [_later(came, g) for g in steps]
-    # a step that spares nobody a message against the one below it only costs time
-    kept = [steps[0], *(g for (_, before), (g, now) in pairwise(zip(steps, told, strict=True)) if now < before)] if steps else []
-    while len(kept) > MOST_PRICES:
-        gains = [_later(came, a) - _later(came, b) for a, b in pairwise(kept)]
-        kept.pop(min(range(1, len(kept) - 1), key=lambda i: gains[i - 1]))
-    return kept
-
-
-def _later(came: Floats, grace_s: float) -> int:
-    return int((came > grace_s).sum())
-
-
-def _price(came: Floats, grace_s: float, now: bool, days: float) -> GracePrice:
-    told, n = _later(came, grace_s), len(came)
-    lo, hi = stats.wilson(told, n)
-    months = days / MONTH_DAYS
-    return GracePrice(grace_s, now, told, told / months, float(lo) * n / months, float(hi) * n / months)

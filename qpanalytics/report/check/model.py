@@ -63,18 +63,40 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class GracePrice:
-    """What another grace would have said of the runs of the window.
+    """What one grace costs; `names` say if it is the present one (`now`), `suggested`, or the `longest seen`.
 
-    `told` runs would have been called late and came by themselves; `a_month` is that for 30 days, with the ends of its
-    95 % interval. A run that never comes is told `grace_s` after its expected time.
+    `told` runs would have been called late and came by themselves; `a_month` are to be expected in 30 days, `lo` to `hi` of
+    them, per month, in the next 60 days (95 %). A run that never comes is told `grace_s` after its expected time; `missed`
+    real problems were over by then and would not have been told.
     """
 
     grace_s: float
-    now: bool
+    names: tuple[str, ...]
     told: int
     a_month: float
     lo: float
     hi: float
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What graces cost, over `n` runs expected from `since_us` on: the first known, or since lateness `changed`.
+
+    `suggested_s` keeps `budget` false alarms a month; None where `why` says the reason. `rows` are empty under 20 runs. A
+    `stratum` are days that need `stratum_s`, where `elsewhere_s` is enough for the others.
+    """
+
+    n: int
+    since_us: int
+    changed: bool
+    budget: float
+    why: str = ""
+    suggested_s: float | None = None
+    rows: tuple[GracePrice, ...] = ()
+    stratum: str = ""
+    stratum_s: float | None = None
+    elsewhere_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,7 @@ class CheckFacts:
     expected runs, `failed` of all completions seen; `gap_*` are times between completions. `strips` are up to 30 days
     each, oldest first; `days_left_out` were too many to draw. `states` are sentences about what cannot be said and why,
     `patterns` about days or hours that are worse than others. `downs` are the latest first and add up, with
-    `downs_more_s` of those not listed, to the time down. `never` runs did not succeed and would be told under any grace.
+    `downs_more_s` of those not listed, to the time down.
     `runs_more` ended before the ones listed. The rest is as in `report.model.Facts`.
     """
 
@@ -129,9 +151,7 @@ class CheckFacts:
     downs: tuple[Down, ...] = ()
     downs_more: int = 0
     downs_more_s: float = 0.0
-    graces: tuple[GracePrice, ...] = ()
-    priced: int = 0
-    never: int = 0
+    prices: Prices | None = None
     runs: tuple[RunLine, ...] = ()
     runs_more: int = 0
     coverage: float | None = None

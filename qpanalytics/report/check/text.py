@@ -29,7 +29,10 @@ def text(facts: CheckFacts, width: int = 100) -> str:
         section("The shape of it", [line for of in facts.figures for line in bullet(of.alt, width)]),
         _table("When it was down", words.DOWN_HEADS, [words.down(of, facts) for of in facts.downs], words.downs_more(facts)),
         _table(
-            "What another grace would have said", words.PRICE_HEADS, [words.price(of) for of in facts.graces], words.priced(facts)
+            "What each grace costs",
+            words.PRICE_HEADS,
+            [words.price(of) for of in facts.prices.rows] if facts.prices else [],
+            f"{words.priced(facts)} {words.priced_by(facts)}".strip(),
         ),
         _runs(facts),
         section("What we could not see", [line for said in facts.unseen for line in bullet(said, width)]),

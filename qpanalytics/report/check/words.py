@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
 from qpanalytics.instants import instant
@@ -207,25 +208,52 @@ def downs_more(facts: CheckFacts) -> str:
     return f"and {spell.number(facts.downs_more)} more before these, {wording.amount(facts.downs_more_s)} in all"
 
 
-PRICE_HEADS = ("Grace", "Late, and came by itself", "In 30 days", "Never came is told after")
+PRICE_HEADS = ("Grace", "Late, and came by itself", "False alarms a month", "Never came is told after", "Real ones missed")
 
 
-def price(of: GracePrice) -> tuple[str, str, str, str]:
-    """One grace: itself, what it would have called late, a month's worth with its interval, how soon a miss is told."""
-    grace = f"{wording.amount(of.grace_s)}{', now' if of.now else ''}"
-    return grace, spell.plural(of.told, "run"), f"{_few(of.a_month)} ({_few(of.lo)} to {_few(of.hi)})", wording.amount(of.grace_s)
+def price(of: GracePrice) -> tuple[str, str, str, str, str]:
+    """One grace: itself, what it would have called late, a month's worth with its interval, how soon a miss is told, and
+    what it would have hidden.
+    """
+    grace = ", ".join((wording.amount(of.grace_s), *of.names))
+    month = f"{_few(of.a_month)} ({_few(of.lo)} to {_few(of.hi)})"
+    return grace, spell.plural(of.told, "run"), month, wording.amount(of.grace_s), spell.number(of.missed)
 
 
 def _few(value: float) -> str:
     """A number of messages in two figures or so."""
+    if 0 < value < 0.995:
+        return f"{max(value, 0.01):.2g}"
     return spell.number(value) if value < 9.95 else spell.number(round(value))
 
 
 def priced(facts: CheckFacts) -> str:
-    """What the table of graces was counted over."""
-    never = facts.never
-    told = f"{spell.number(never)} did not succeed and would be told under any of these" if never else "all of them came"
-    return f"{spell.plural(facts.priced, 'run')}, {told}. In brackets the 95 % interval."
+    """What is suggested, or why nothing is."""
+    p = facts.prices
+    if p is None:
+        return ""
+    if p.suggested_s is None:
+        return f"No grace is suggested: {p.why}."
+    found = f"{wording.amount(p.suggested_s)} keeps to {p.budget:g} false alarms a month."
+    if p.stratum_s is not None and p.elsewhere_s is not None:
+        found += (
+            f" Two graces would keep to it as well: {wording.amount(p.stratum_s)} for {p.stratum} and "
+            f"{wording.amount(p.elsewhere_s)} for the other days."
+        )
+    return found
+
+
+def priced_by(facts: CheckFacts) -> str:
+    """What the table of graces was counted over; empty where there is none."""
+    p = facts.prices
+    if p is None or not p.rows:
+        return ""
+    first = instant(p.since_us)
+    since = f"{spell.day(first, facts.window.tz)} {first.astimezone(ZoneInfo(facts.window.tz)).year}"
+    return (
+        f"{spell.plural(p.n, 'run')} since {since}{', when lateness changed' if p.changed else ''}. "
+        "In brackets: with 95 % so many a month in the next 60 days."
+    )
 
 
 RUN_HEADS = ("Ended", "Expected", "Late by", "Took", "Result")
