@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from qpanalytics.analysis import changes, trends
 from qpanalytics.analysis.changes import Change, Noise
@@ -27,6 +26,8 @@ LEAST = 10
 SHORT = 1 / 6
 #: ... to within this share of the jump.
 BACK = 0.4
+#: Changes have one sign if so much of their sum remains where ups and downs are set against each other.
+ONE_WAY = 0.8
 #: A weekday is looked at by itself where its runs are so much further from the fit than those of all days...
 APART = 1.3
 #: ... and where there are so many of it.
@@ -133,15 +134,19 @@ def _found(at_s: Floats, level: Floats, grain: float) -> tuple[list[Break], floa
     reduced = _reduced(level)
     values = changes.clipped(reduced.values)
     places, noise = changes.partitioned(values, floor=grain / reduced.size)
-    kept = changes.tested(values, places, noise)
-    if not kept:
+    if not len(places):
         return [], noise.memory
-    stay, blips = _blips(values, kept, noise)
-    out = np.ones(len(values), dtype=bool)
-    for first, last in blips:
-        out[first.at : last.at] = False
+    days = at_s[reduced.edges[:-1]] / DAY_S
+    every = np.arange(len(values))
+    trend = _trend(days, values, places, every, reduced, noise)
+    if trend:
+        return [trend], noise.memory
+    stay, blips = _blips(values, changes.tested(values, places, noise), noise)
     found = [_blip(first, last, reduced) for first, last in blips]
-    trend = _trend(at_s, values, stay, out, reduced, noise)
+    if blips and stay:
+        inside = np.concatenate([np.arange(first.at, last.at) for first, last in blips])
+        keep = np.setdiff1d(every, inside)
+        trend = _trend(days, values, np.searchsorted(keep, [c.at for c in stay]), keep, reduced, noise)
     found += [trend] if trend else [_step(values, level, c, stay, reduced, noise) for c in stay]
     return found, noise.memory
 
@@ -185,28 +190,21 @@ def _blip(first: Change, last: Change, reduced: _Reduced) -> Break:
 
 
 def _trend(
-    at_s: Floats, values: Floats, stay: list[Change], keep: npt.NDArray[np.bool_], reduced: _Reduced, noise: Noise
+    days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Reduced, noise: Noise
 ) -> Break | None:
-    """The trend that explains the changes better than steps do, if there is one."""
-    signs = {c.after > c.before for c in stay}
-    if len(signs) != 1:
+    """The trend that explains the values at `keep` better than steps at `places` (among these) do, if there is one."""
+    some = values[keep]
+    jumps = np.diff(changes.levels(some, places))
+    line = trends.hinge(days[keep], some) if abs(jumps.sum()) >= ONE_WAY * np.abs(jumps).sum() else None
+    if line is None or line.p > changes.BELIEVED:
         return None
-    back = np.flatnonzero(keep)
-    days = (at_s[reduced.edges[:-1]] / DAY_S)[back]
-    some = values[back]
-    line = trends.hinge(days, some)
-    if line is None:
-        return None
-    places = np.array([int(keep[: c.at].sum()) for c in stay], dtype=np.int64)
     left = some - changes.fitted(some, places)
-    unit = min(noise.long_run, line.noise.long_run)
-    cost = changes.PENALTY * np.log(len(some)) * unit
-    if line.squares + cost >= float(left @ left) + len(stay) * cost or line.p > changes.BELIEVED:
+    cost = changes.PENALTY * np.log(len(some)) * min(noise.long_run, line.noise.long_run)
+    if line.squares + cost >= float(left @ left) + len(places) * cost:
         return None
-    at, lo, hi = (int(reduced.edges[back[k]]) for k in (line.at, line.lo, line.hi))
-    p = min(line.p, *(c.p for c in stay))
-    known = int(reduced.edges[min(stay[0].at + 2 * changes.LEAST, len(values) - 1)])
-    return Break("trend", at, lo, hi, p, int(reduced.edges[-1]), known, line.slope)
+    at, lo, hi = (int(reduced.edges[keep[k]]) for k in (line.at, line.lo, line.hi))
+    known = int(reduced.edges[min(int(keep[places[0]]) + 2 * changes.LEAST, len(values) - 1)])
+    return Break("trend", at, lo, hi, line.p, int(reduced.edges[-1]), known, line.slope)
 
 
 def _step(values: Floats, level: Floats, one: Change, stay: list[Change], reduced: _Reduced, noise: Noise) -> Break:

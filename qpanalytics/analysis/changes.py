@@ -18,7 +18,7 @@ PENALTY = 2.5
 #: Of a change that the partition finds and the test does not believe, nothing is left; the fleet decides on the others.
 BELIEVED = 0.05
 #: A regime has at least so many values.
-LEAST = 3
+LEAST = 5
 #: Noise is never taken to remember more than this from one value to the next; what does is wandering, not noise.
 MOST_MEMORY = 0.95
 #: A range of 95 % holds the places whose squares are at most so many long-run variances above the best (Hansen 2000).
@@ -89,10 +89,11 @@ def noise(residuals: Floats, values: Floats, segments: int, floor: float = 0.0) 
     The memory is the larger of two estimates. That of the residuals (largest of lags 1 to 3, each taken to the power
     that an AR(1) would have) is too small where the partition fits noise, and is corrected for the levels it took. That
     of differences, (med |x[i+2] - x[i]| / med |x[i+1] - x[i]|)^2 - 1, does not see the levels at all (Chakar, Lebarbier,
-    Levy-Leduc and Robin 2017, Bernoulli 23, 1408-1447), but takes white noise on top of slow noise for white.
+    Levy-Leduc and Robin 2017, Bernoulli 23, 1408-1447), but takes white noise on top of slow noise for white, and scatters so
+    much in short series that its lower end is taken.
     """
     n = len(residuals)
-    free = max(n - segments, 1)
+    free = max(n - 2 * segments, 1)
     power = float(residuals @ residuals)
     variance = max(power / free, floor)
     if power <= 0 or n < 8:
@@ -102,12 +103,12 @@ def noise(residuals: Floats, values: Floats, segments: int, floor: float = 0.0) 
     for lag in (1, 2, 3):
         alike = float(residuals[lag:] @ residuals[:-lag]) / power
         if lag == 1:
-            alike += (1 + 3 * max(alike, 0.0)) * segments / n
+            alike += (1 + 3 * max(alike, 0.0)) * 2 * segments / n
         if alike > least:
             found.append(alike ** (1 / lag))
     one, two = np.median(np.abs(np.diff(values))), np.median(np.abs(values[2:] - values[:-2]))
     if one > 0:
-        found.append(float((two / one) ** 2 - 1) - 1 / np.sqrt(n))
+        found.append(float((two / one) ** 2) * (1 - least) - 1)
     return Noise(variance, min(max(found), MOST_MEMORY))
 
 
@@ -229,7 +230,7 @@ def tested(values: Floats, places: Places, found: Noise, believed: float = BELIE
 
 def freedom(n: int, found: Noise) -> float:
     """Degrees of freedom that an estimate of the long-run variance of n values is worth."""
-    return max(n / 4 * (1 - found.memory) / (1 + found.memory), n / 16, 4.0)
+    return max(n / 4 * (1 - found.memory) / (1 + found.memory), n / 16, 3.0)
 
 
 def tail(t: Floats, df: float) -> Floats:
