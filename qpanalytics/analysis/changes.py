@@ -15,6 +15,8 @@ from qpanalytics.analysis.stats import Floats
 
 #: What a change costs in the partition, in long-run variances times log n: a place and a level, and some for the search.
 PENALTY = 2.5
+#: Partitions are tried with penalties for noise whose long-run variance is so many times that of neighbours' differences.
+STRONGER = (2.0, 5.0, 12.0, 40.0, 150.0)
 #: Of a change that the partition finds and the test does not believe, nothing is left; the fleet decides on the others.
 BELIEVED = 0.05
 #: A regime has at least so many values.
@@ -179,8 +181,11 @@ def calm(values: Floats) -> bool:
 
 
 def partitioned(values: Floats, least: int = LEAST, floor: float = 0.0) -> tuple[Places, Noise]:
-    """The changes of a series and its noise, each found from the other: the memory of noise sets what a change costs.
+    """The changes of a series and its noise, found together.
 
+    Few changes with noise that remembers much and many changes with noise that remembers little may fit alike. Partitions
+    for ever longer memory are tried; the one is taken whose AR(1) noise has the largest likelihood, less what its changes cost
+    (as in the minimum description length of Davis, Lee and Rodriguez-Yam 2006, JASA 101, 223-239).
     `floor` is what the variance is at least, by rounding.
     """
     n = len(values)
@@ -189,17 +194,29 @@ def partitioned(values: Floats, least: int = LEAST, floor: float = 0.0) -> tuple
         return none, Noise(0.0, 0.0)
     if calm(values):
         return none, noise(values - values.mean(), values, 1, floor)
-    # begins with noise that remembers a little: too many changes would leave residuals that remember nothing
     near = max(spread(np.diff(values)) ** 2 / 2, 1e-4 * float(values.var()), floor)
-    places = partition(values, 3 * PENALTY * near * np.log(n), least)
-    found = noise(values - fitted(values, places), values, len(places) + 1, floor)
-    for _ in range(3):
-        again = partition(values, PENALTY * max(found.long_run, 1e-12 * float(values.var())) * np.log(n), least)
-        if np.array_equal(again, places):
+    best: tuple[float, Places, Noise] | None = None
+    tried: list[Places] = []
+    for stronger in STRONGER:
+        places = partition(values, PENALTY * near * stronger * np.log(n), least)
+        if any(np.array_equal(places, other) for other in tried):
+            continue
+        tried.append(places)
+        residuals = values - fitted(values, places)
+        found = noise(residuals, values, len(places) + 1, floor)
+        cost = n * np.log(_innovations(residuals, found, floor)) + PENALTY * len(places) * np.log(n)
+        if best is None or cost < best[0]:
+            best = cost, places, found
+        if not len(places):
             break
-        places = again
-        found = noise(values - fitted(values, places), values, len(places) + 1, floor)
-    return places, found
+    assert best is not None
+    return best[1:]
+
+
+def _innovations(residuals: Floats, found: Noise, floor: float) -> float:
+    """The mean square of what is new in each residual, its memory of the one before taken away."""
+    new = residuals[1:] - found.memory * residuals[:-1]
+    return max(float(new @ new) / len(new), floor, 1e-300)
 
 
 def tested(values: Floats, places: Places, found: Noise, believed: float = BELIEVED) -> list[Change]:

@@ -194,7 +194,7 @@ def _frame(data: dict[str, list[Any]]) -> pd.DataFrame:
             made[name] = _instants(column)
         elif name in ("check", "metric", "why"):
             made[name] = reading.texts(column)
-        elif name == "kind":
+        elif name in ("kind", "meets"):
             made[name] = pd.Series(column, dtype="str")
         elif name in ("in_force", "is_new"):
             made[name] = pd.Series([bool(v) for v in column], dtype=bool)
