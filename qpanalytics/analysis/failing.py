@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from qpanalytics.analysis.breaks import Break, Judged
+from qpanalytics.analysis.breaks import SHORT, Break, Judged
 from qpanalytics.analysis.stats import Floats
 
 #: A share is judged on so many runs on each side.
@@ -14,6 +16,8 @@ BELIEVED = 0.05
 #: Places looked at, at most: evenly spread over a long history.
 MOST = 2000
 _DEEP = 6
+#: So large a share of a middle part is an outage.
+OUTAGE = 0.7
 
 
 def judge(bad: Floats) -> Judged:
@@ -24,9 +28,34 @@ def judge(bad: Floats) -> Judged:
     by the mean length of rows of failures (at least 1, by the design effect of clusters), and an outage cannot make
     a change by itself. The p value is of the chi-square tail, times the places tried.
     """
-    found: list[Break] = []
-    _segment(bad.astype(np.float64), 0, len(bad), found, 0)
-    return Judged(sorted(found, key=lambda b: b.at))
+    values = bad.astype(np.float64)
+    kept = np.arange(len(values))
+    blips: list[Break] = []
+    while True:
+        found: list[Break] = []
+        _segment(values[kept], 0, len(kept), found, 0)
+        found.sort(key=lambda b: b.at)
+        edges = [0, *(b.at for b in found), len(kept)]
+        outage = next((i for i in range(1, len(found)) if _outage(values[kept], *edges[i - 1 : i + 3])), None)
+        if outage is None:
+            break
+        at, end = edges[outage], edges[outage + 1]
+        p = max(b.p for b in found[outage - 1 : outage + 1])
+        blips.append(Break("blip", *[int(kept[at])] * 3, p, int(kept[end - 1]) + 1, int(kept[end - 1])))
+        kept = np.delete(kept, np.arange(at, end))
+    ends = np.append(kept, len(values))
+    steps = [
+        replace(b, at=int(kept[b.at]), lo=int(kept[b.lo]), hi=int(kept[b.hi]), end=int(ends[end]), known=int(kept[b.known]))
+        for b, end in zip(found, edges[2:], strict=True)
+    ]
+    return Judged(sorted([*steps, *blips], key=lambda b: b.at))
+
+
+def _outage(values: Floats, before: int, start: int, end: int, after: int) -> bool:
+    """Whether nearly all of a short middle went wrong, and much less on both sides: an incident, over by itself."""
+    middle = float(values[start:end].mean())
+    beside = max(float(values[before:start].mean()), float(values[end:after].mean()))
+    return end - start <= SHORT * len(values) and middle >= OUTAGE and beside <= middle / 2
 
 
 def _segment(bad: Floats, start: int, end: int, found: list[Break], depth: int) -> None:

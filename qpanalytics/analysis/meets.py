@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from qpanalytics.schedules import parse
 
 #: A date further ahead is none that anyone plans by.
 AHEAD_DAYS = 90
+#: The ends of its range are looked for so far ahead.
+FAR_DAYS = 400
 #: The runs of a trend that a line is fitted to, at least.
 LEAST = 12
 _SAID = {"grace": "its grace", "max_runtime": "its max runtime", "interval": "its interval"}
@@ -57,7 +58,8 @@ def meets(check: Checked, metric: str, series: Series, b: Break, logs: bool, as_
     rising = b.slope > 0
     if not rising:
         return Met()
-    met = [(name, projection.meeting(found, limit, float(series.at_s[b.at]))) for name, limit in known.items()]
+    span = float(series.at_s[b.at]), as_of_s + FAR_DAYS * DAY_S
+    met = [(name, projection.meeting(found, limit, *span)) for name, limit in known.items()]
     name, first = min(met, key=lambda pair: pair[1].at_s)
     return _dated(name, first, series, as_of_s)
 
@@ -83,12 +85,13 @@ def _stepped(known: dict[str, float], series: Series, b: Break) -> Met:
 
 def _dated(name: str, found: Meeting, series: Series, as_of_s: float) -> Met:
     if found.at_s > as_of_s + AHEAD_DAYS * DAY_S:
-        return Met(why=f"does not reach {_SAID[name] if found.at_s < inf else 'a limit'} at this rate within {AHEAD_DAYS} days")
-    if found.hi_s - found.lo_s >= series.at_s[-1] - series.at_s[0]:
-        wide = "cannot be told from so short a history" if found.hi_s < inf else "may not come at all"
-        return Met({"meets": name}, f"when it reaches {_SAID[name]} {wide}")
+        return Met(why=f"does not reach {_SAID[name]} at this rate within {AHEAD_DAYS} days")
     row = {"meets": name, "meets_at": found.at_s, "meets_lo_at": found.lo_s, "meets_hi_at": found.hi_s}
-    return Met(row, f"one run in twenty is beyond {_SAID[name]} already" if found.at_s <= as_of_s else "")
+    if found.at_s <= as_of_s:
+        return Met(row | {"meets_hi_at": min(found.hi_s, as_of_s)}, f"one run in twenty is beyond {_SAID[name]} already")
+    if found.hi_s - found.lo_s >= series.at_s[-1] - series.at_s[0]:
+        return Met({"meets": name}, f"may reach {_SAID[name]}, but when cannot be told from this history")
+    return Met(row)
 
 
 def said(check: Checked, name: str) -> str:

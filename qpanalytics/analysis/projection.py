@@ -17,8 +17,6 @@ SHARE = 0.95
 _WIDE = 1.96
 #: Two shapes of growth are told apart where their likelihood ratio is so large (a factor of 20 in likelihood).
 _APART = 6.0
-#: How far a line is followed.
-AHEAD_DAYS = 400.0
 _STEPS = 4000
 
 
@@ -79,18 +77,25 @@ def lines(at_s: Floats, values: Floats, ratios: bool) -> list[Line]:
     return found[:1] if found[1].squares - found[0].squares > apart else found
 
 
-def meeting(found: list[Line], limit: float, from_s: float) -> Meeting:
-    """When the first of `lines` meets `limit`, looked for from `from_s` on; the range is of all of them."""
-    at_s = from_s + np.concatenate([[0.0], np.geomspace(0.02, AHEAD_DAYS, _STEPS)]) * DAY_S
+def meeting(found: list[Line], limit: float, from_s: float, until_s: float) -> Meeting:
+    """When the first of `lines` meets `limit`, looked for in [from_s, until_s]; the range is of all of them."""
+    at_s = np.linspace(from_s, until_s, _STEPS)
     ends = []
     for one in found:
         high, error = one.high(at_s)
-        ends.append([_first(at_s, high + k * _WIDE * error >= limit) for k in (0, 1, -1)])
+        ends.append([_first(at_s, high + k * _WIDE * error - limit) for k in (0, 1, -1)])
     return Meeting(ends[0][0], min(e[1] for e in ends), max(e[2] for e in ends))
 
 
 def _first(at_s: Floats, over: Floats) -> float:
-    return float(at_s[over.argmax()]) if over.any() else inf
+    """Where `over` first is zero or more, between two instants by a straight line."""
+    place = int((over >= 0).argmax())
+    if over[place] < 0:
+        return inf
+    if place == 0:
+        return float(at_s[0])
+    share = over[place] / (over[place] - over[place - 1])
+    return float(at_s[place] - share * (at_s[place] - at_s[place - 1]))
 
 
 def _line(at_s: Floats, values: Floats, ratios: bool, *, compounding: bool) -> Line:
