@@ -1,4 +1,4 @@
-"""Fleets of simulated jobs whose changes are known: what a search for drift is measured on, and the rules it is measured against."""
+"""Fleets of simulated jobs whose changes are known: what a search for drift is measured on, and rules to measure it against."""
 
 from __future__ import annotations
 

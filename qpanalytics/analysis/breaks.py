@@ -10,6 +10,7 @@ all have one sign are a trend where a line with one hinge explains them better t
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -158,13 +159,13 @@ def _blips(values: Floats, kept: list[Change], noise: Noise) -> tuple[list[Chang
     again = True
     while again:
         again = False
-        for i, j in sorted(((i, j) for i in range(len(stay)) for j in range(i + 1, min(i + 4, len(stay)))), key=lambda p: p[1] - p[0]):
-            first, last = stay[i], stay[j]
-            jump = max((c.after - first.before for c in stay[i:j]), key=abs)
+        for i, more in ((i, more) for more in (1, 2, 3) for i in range(len(stay) - more)):
+            first, last = stay[i], stay[i + more]
+            jump = max((c.after - first.before for c in stay[i : i + more]), key=abs)
             back = abs(last.after - first.before) <= BACK * abs(jump)
             if back and last.at - first.at <= SHORT * n:
                 blips.append((first, last))
-                del stay[i : j + 1]
+                del stay[i : i + more + 1]
                 again = True
                 break
     if not blips:
@@ -189,9 +190,7 @@ def _blip(first: Change, last: Change, reduced: _Reduced) -> Break:
     return Break("blip", at, at, at, max(first.p, last.p), end, end)
 
 
-def _trend(
-    days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Reduced, noise: Noise
-) -> Break | None:
+def _trend(days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Reduced, noise: Noise) -> Break | None:
     """The trend that explains the values at `keep` better than steps at `places` (among these) do, if there is one."""
     some = values[keep]
     jumps = np.diff(changes.levels(some, places))
@@ -244,8 +243,8 @@ def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, whole
     """Steps of single weekdays that the whole does not have: a full backup on Sundays that takes twice its time."""
     edges = sorted({0, len(level), *(b.at for b in whole), *(b.end for b in whole if b.kind == "blip")})
     left = level.copy()
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
-        left[a:b] -= np.median(level[a:b])
+    for start, end in pairwise(edges):
+        left[start:end] -= np.median(level[start:end])
     if any(b.kind == "trend" for b in whole):
         return []
     off = np.minimum(np.abs(left), 8 * max(changes.spread(left), 1e-12))
@@ -261,46 +260,3 @@ def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, whole
             end = int(runs[b.end]) if b.end < len(runs) else len(level)
             found.append(replace(b, at=at, lo=lo, hi=hi, end=end, known=known, p=min(7 * b.p, 1.0), weekday=day))
     return found
-
-
-def levels(
-    at_s: Floats, values: Floats, weekday: Ints, judged: Judged, *, shares: bool = False
-) -> list[tuple[float, float]]:
-    """Before and after of each break, in the unit of `values`: medians between it and its neighbours, of shares means.
-
-    Runs of blips are left out. Of a trend the two ends of its line.
-    """
-    steps = [b for b in judged.breaks if b.kind != "blip"]
-    inside = np.zeros(len(values), dtype=bool)
-    for b in judged.breaks:
-        if b.kind == "blip":
-            inside[b.at : b.end] = True
-    usual = np.mean if shares else np.median
-
-    def level(start: int, end: int, day: int) -> float:
-        some = values[start:end]
-        keep = ~inside[start:end] & ((weekday[start:end] == day) if day else True)
-        return float(usual(some[keep] if keep.any() else some))
-
-    found = []
-    for b in judged.breaks:
-        before = max([c.at for c in steps if c.at < b.at and c.weekday == b.weekday], default=0)
-        if b.kind == "blip":
-            found.append((level(before, b.at, 0), float(usual(values[b.at : b.end]))))
-        elif b.kind == "trend":
-            found.append(_ends(at_s, values, b, judged.logs))
-        else:
-            found.append((level(before, b.at, b.weekday), level(b.at, b.end, b.weekday)))
-    return found
-
-
-def _ends(at_s: Floats, values: Floats, b: Break, logs: bool) -> tuple[float, float]:
-    """The level that a trend began from and the one it has come to: its slope from the middle of the runs in it."""
-    growth = b.slope * (at_s - at_s[b.at]) / DAY_S
-    growth[: b.at] = 0.0
-    if not logs:
-        level = float(np.median(values - growth))
-        return level, level + float(growth[-1])
-    offset = scale(values)[1]
-    level = float(np.median((values + offset) * np.exp(-growth)))
-    return level - offset, level * float(np.exp(growth[-1])) - offset

@@ -238,7 +238,7 @@ def tested(values: Floats, places: Places, found: Noise, believed: float = BELIE
         worst = int(p.argmax())
         if p[worst] <= believed:
             return [
-                Change(k, *place_range(values, int(edges[i]), k, int(edges[i + 2]), found), *means[i : i + 2].tolist(), float(p[i]))
+                Change(k, *place_range(values, edges[i : i + 3], found), float(means[i]), float(means[i + 1]), float(p[i]))
                 for i, k in enumerate(kept)
             ]
         del kept[worst]
@@ -257,12 +257,13 @@ def tail(t: Floats, df: float) -> Floats:
     return np.asarray(2 * stdtr(df, -np.abs(t)))
 
 
-def place_range(values: Floats, start: int, at: int, end: int, found: Noise) -> tuple[int, int]:
-    """First and last place that the change at `at` within [start, end) may be at, with 95 %.
+def place_range(values: Floats, edges: Places, found: Noise) -> tuple[int, int]:
+    """First and last place that a change may be at, with 95 %; `edges` are the last one's place, its own, and the next one's.
 
     The places whose likelihood ratio is below the quantile of its limit, (1 - exp(-x / 2))^2 (Hansen 2000, Econometrica 68,
     575-603; Bai 1997), with the long-run variance for the variance.
     """
+    start, at, end = (int(edge) for edge in edges)
     part = values[start:end]
     n = len(part)
     total = np.cumsum(part - part.mean())[:-1]

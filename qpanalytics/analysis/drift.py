@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from math import inf, isfinite, nan
 from typing import Any
@@ -13,10 +11,8 @@ import pandas as pd
 
 from qpanalytics import spell
 from qpanalytics.analysis import breaks, failing, meets, reading
-from qpanalytics.analysis.breaks import Break, Judged
-from qpanalytics.analysis.discoveries import q_values
 from qpanalytics.analysis.reading import Reading, Row
-from qpanalytics.analysis.series import METRICS, Checked, Series, checked
+from qpanalytics.analysis.settled import Settled, settled
 from qpanalytics.words import Columns
 
 COLUMNS = Columns(
@@ -44,23 +40,8 @@ COLUMNS = Columns(
     meets_hi_at="latest date, 95 %",
     why="what else is to be said of it, and the reason where nothing was found or judged",
 )
-#: At this rate of false discoveries a change is one.
-SURE = 0.01
-#: A change of a level by less is none that matters, as a share of the level and (lateness, start delay) of the grace.
-MATTERS, MATTERS_OF_GRACE = 0.05, 0.01
 NEW = timedelta(days=7)
 _DAYS = ("", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
-
-
-@dataclass(frozen=True)
-class Found:
-    """One metric of one check as it was judged; `levels` are before and after of each of its breaks."""
-
-    check: Checked
-    metric: str
-    series: Series | None
-    judged: Judged
-    levels: list[tuple[float, float]]
 
 
 def drift(history: Reading, *, blips: bool = False) -> pd.DataFrame:
@@ -83,100 +64,41 @@ def drift(history: Reading, *, blips: bool = False) -> pd.DataFrame:
     line and of the 95th percentile around it, and it is given only while it is shorter than the history. Where growth may
     be even or compounding, the range is that of both. Nothing is said of more than 90 days ahead.
     """
-    found = judged(history)
-    ids, q = _fleet(found)
     data: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    as_of_s = history.as_of.timestamp()
-    for place, one in enumerate(found):
-        rows = list(_rows(one, q[ids[place] : ids[place + 1]], as_of_s, blips))
+    for one in settled(history):
+        n = 0 if one.series is None else len(one.series.values)
+        rows = [_row(one, place, history.as_of.timestamp()) for place, b in enumerate(one.breaks) if blips or b.kind != "blip"]
         for row in rows or [{"why": _why(one)}]:
-            told = {"check": one.check.check, "metric": one.metric, "n": 0 if one.series is None else len(one.series.values)} | row
+            told = {"check": one.check.check, "metric": one.metric, "n": n} | row
             for name, column in data.items():
                 column.append(told.get(name))
     return _frame(data)
 
 
-def judged(history: Reading) -> list[Found]:
-    """Every metric of every check, in the order of rows, with the changes that matter, sure or not."""
-    return [_judged(check, metric) for check in checked(history) for metric in METRICS]
-
-
-def sure(found: list[Found]) -> dict[tuple[int, str], list[Break]]:
-    """By check and metric the changes (no blips) that the fleet is sure of."""
-    ids, q = _fleet(found)
-    return {
-        (one.check.check_id, one.metric): [
-            b for b, q_value in zip(one.judged.breaks, q[ids[i] : ids[i + 1]], strict=False) if b.kind != "blip" and q_value <= SURE
-        ]
-        for i, one in enumerate(found)
-    }
-
-
-def _judged(check: Checked, metric: str) -> Found:
-    series = check.series.get(metric)
-    if series is None:
-        return Found(check, metric, None, Judged(), [])
-    if metric == "failures":
-        whole = failing.judge(series.values)
-    else:
-        whole = breaks.judge(series.at_s, series.values, series.weekday, series.hour)
-    levels = breaks.levels(series.at_s, series.values, series.weekday, whole, shares=metric == "failures")
-    grace = (check.grace_s or 0.0) * MATTERS_OF_GRACE if metric in ("lateness", "start_delay") else 0.0
-    keep = [
-        i for i, (before, after) in enumerate(levels) if abs(after - before) >= max(MATTERS * abs(before), grace)
-    ]
-    return Found(
-        check, metric, series, Judged([whole.breaks[i] for i in keep], whole.logs, whole.memory), [levels[i] for i in keep]
-    )
-
-
-def _fleet(found: list[Found]) -> tuple[list[int], Any]:
-    """q values of all breaks of all series in order, series without one counting as one with p = 1; and each one's first."""
-    p: list[float] = []
-    firsts = [0]
-    for one in found:
-        p += [b.p for b in one.judged.breaks] or ([] if one.series is None else [1.0])
-        firsts.append(len(p))
-    return firsts, q_values(np.array(p))
-
-
-def _rows(one: Found, q: Any, as_of_s: float, blips: bool) -> Iterator[Row]:
-    if one.series is None:
-        return
-    sure_of = [(b, level, float(v)) for b, level, v in zip(one.judged.breaks, one.levels, q, strict=False) if v <= SURE]
-    last = {b.weekday: b for b, _, _ in sure_of if b.kind != "blip"}
-    if 0 in last:  # a change of one weekday is over when all days change
-        last = {day: b for day, b in last.items() if b.at >= last[0].at}
-    for b, (before, after), q_value in sure_of:
-        if b.kind != "blip" or blips:
-            yield _row(one, one.series, b, before, after, q_value, last.get(b.weekday) is b, as_of_s)
-
-
-def _row(
-    one: Found, series: Series, b: Break, before: float, after: float, q_value: float, in_force: bool, as_of_s: float
-) -> Row:
-    at_s = series.at_s
-    mine = slice(b.at, b.end) if not b.weekday else np.flatnonzero(series.weekday == b.weekday)
-    n_after = b.end - b.at if not b.weekday else int(((mine >= b.at) & (mine < b.end)).sum())
+def _row(one: Settled, place: int, as_of_s: float) -> Row:
+    assert one.series is not None
+    b, (before, after), in_force, at_s = one.breaks[place], one.levels[place], one.in_force[place], one.series.at_s
+    mine = one.series.weekday[b.at : b.end] == b.weekday if b.weekday else np.ones(b.end - b.at, dtype=bool)
+    n_after = int(mine.sum())
     shares = one.metric == "failures"
     row: Row = {
         "kind": b.kind, "changed_at": at_s[b.at], "changed_lo_at": at_s[b.lo], "changed_hi_at": at_s[b.hi],
         "before_s": nan if shares else before, "after_s": nan if shares else after,
         "before": before if shares else nan, "after": after if shares else nan,
-        "ratio": after / before if before > 0 else nan, "n_after": n_after, "q_value": q_value, "in_force": in_force,
+        "ratio": after / before if before > 0 else nan, "n_after": n_after, "q_value": one.q[place], "in_force": in_force,
         "known_at": at_s[b.known], "is_new": bool(in_force and at_s[b.known] > as_of_s - NEW.total_seconds()),
     }  # fmt: skip
     why = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
     if b.kind == "blip":
         why.append(f"came back after {spell.plural(n_after, 'run')}")
     if in_force and not shares:
-        met = meets.meets(one.check, one.metric, series, b, one.judged.logs, as_of_s)
+        met = meets.meets(one.check, one.metric, one.series, b, one.logs, as_of_s)
         row |= met.row
         why.append(met.why)
     return row | {"why": reading.joined(*why)}
 
 
-def _why(one: Found) -> str:
+def _why(one: Settled) -> str:
     """Why there is no change to show of a series."""
     if one.series is None:
         return one.check.why[one.metric]

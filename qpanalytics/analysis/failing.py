@@ -41,7 +41,8 @@ def judge(bad: Floats) -> Judged:
             break
         at, end = edges[outage], edges[outage + 1]
         p = max(b.p for b in found[outage - 1 : outage + 1])
-        blips.append(Break("blip", *[int(kept[at])] * 3, p, int(kept[end - 1]) + 1, int(kept[end - 1])))
+        first, last = int(kept[at]), int(kept[end - 1])
+        blips.append(Break("blip", first, first, first, p, last + 1, last))
         kept = np.delete(kept, np.arange(at, end))
     ends = np.append(kept, len(values))
     steps = [
@@ -69,7 +70,9 @@ def _segment(bad: Floats, start: int, end: int, found: list[Break], depth: int) 
     total = np.cumsum(part)
     places = np.unique(np.linspace(LEAST, n - LEAST, min(n - 2 * LEAST + 1, MOST)).astype(np.int64))
     left = total[places - 1]
-    ratio = 2 * (_likelihood(left, places) + _likelihood(many - left, n - places) - _likelihood(np.array([many]), np.array([n])))
+    lengths = places.astype(np.float64)
+    alone = _likelihood(np.array([float(many)]), np.array([float(n)]))
+    ratio = 2 * (_likelihood(left, lengths) + _likelihood(many - left, n - lengths) - alone)
     best = int(ratio.argmax())
     at = int(places[best])
     worst = max(_row(part[:at]), _row(part[at:]))
@@ -77,9 +80,7 @@ def _segment(bad: Floats, start: int, end: int, found: list[Break], depth: int) 
     if p > BELIEVED or _rows(part[:at]) + _rows(part[at:]) < 3:
         return
     near = places[ratio >= ratio[best] - 7.35 * worst]
-    found.append(
-        Break("step", start + at, start + int(near[0]), start + int(near[-1]), p, end, min(start + at + LEAST, end - 1))
-    )
+    found.append(Break("step", start + at, start + int(near[0]), start + int(near[-1]), p, end, min(start + at + LEAST, end - 1)))
     _segment(bad, start, start + at, found, depth + 1)
     _segment(bad, start + at, end, found, depth + 1)
 

@@ -101,10 +101,7 @@ def _first(at_s: Floats, over: Floats) -> float:
 def _line(at_s: Floats, values: Floats, ratios: bool, *, compounding: bool) -> Line:
     days = (at_s - at_s[-1]) / DAY_S
     offset = max(1e-9, 1e-3 * float(np.median(np.abs(values))))
-    if ratios:
-        near = np.exp(changes.clipped(np.log(np.maximum(values, offset))))
-    else:
-        near = changes.clipped(values)
+    near = np.exp(changes.clipped(np.log(np.maximum(values, offset)))) if ratios else changes.clipped(values)
     y = np.log(near) if compounding else near
     design = np.column_stack([np.ones(len(days)), days])
     weight = np.ones(len(days))
@@ -117,7 +114,7 @@ def _line(at_s: Floats, values: Floats, ratios: bool, *, compounding: bool) -> L
             weight = 1 / np.maximum(fit, 0.2 * float(np.median(near)))
     level = np.exp(fit) if compounding else fit
     level = np.maximum(level, offset) if ratios else level
-    off = (np.log(near / level) if compounding or ratios else near - level)
+    off = np.log(near / level) if compounding or ratios else near - level
     noise = changes.noise(off, off, 2)
     above = values / level if ratios else values - level
     ordered = np.sort(above)
@@ -126,6 +123,6 @@ def _line(at_s: Floats, values: Floats, ratios: bool, *, compounding: bool) -> L
     half = max(high - lo if np.isfinite(lo) else 0.0, (hi if np.isfinite(hi) else ordered[-1]) - high)
     stretch = np.sqrt(noise.long_run / noise.variance) if noise.variance > 0 else 1.0
     return Line(
-        float(at_s[-1]), coefficients, gram * noise.long_run, compounding, high, half / _WIDE * stretch, ratios,
+        float(at_s[-1]), np.asarray(coefficients), np.asarray(gram * noise.long_run), compounding, high, half / _WIDE * stretch, ratios,
         float(off @ off), noise.long_run,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +94,6 @@ def _moving(at_s: Floats, values: Floats) -> Floats:
     part = ((at_s - at_s[0]) // span).astype(np.int64)
     starts = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
     edges = np.concatenate([starts, [len(values)]])
-    middles = [float(np.median(values[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    middles = [float(np.median(values[a:b])) for a, b in pairwise(edges.tolist())]
     centres = (edges[:-1] + edges[1:] - 1) / 2
     return np.interp(np.arange(len(values)), centres, middles)
