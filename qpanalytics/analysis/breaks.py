@@ -159,7 +159,8 @@ def _blips(values: Floats, kept: list[Change], noise: Noise) -> tuple[list[Chang
     again = True
     while again:
         again = False
-        for i, more in ((i, more) for more in (1, 2, 3) for i in range(len(stay) - more)):
+        pairs = [(start, width) for width in (1, 2, 3) for start in range(len(stay) - width)]
+        for i, more in pairs:
             first, last = stay[i], stay[i + more]
             jump = max((c.after - first.before for c in stay[i : i + more]), key=abs)
             back = abs(last.after - first.before) <= BACK * abs(jump)

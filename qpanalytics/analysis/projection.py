@@ -123,6 +123,13 @@ def _line(at_s: Floats, values: Floats, ratios: bool, *, compounding: bool) -> L
     half = max(high - lo if np.isfinite(lo) else 0.0, (hi if np.isfinite(hi) else ordered[-1]) - high)
     stretch = np.sqrt(noise.long_run / noise.variance) if noise.variance > 0 else 1.0
     return Line(
-        float(at_s[-1]), np.asarray(coefficients), np.asarray(gram * noise.long_run), compounding, high, half / _WIDE * stretch, ratios,
-        float(off @ off), noise.long_run,
-    )  # fmt: skip
+        origin_s=float(at_s[-1]),
+        coefficients=np.asarray(coefficients),
+        covariance=np.asarray(gram * noise.long_run),
+        compounding=compounding,
+        above=high,
+        above_error=half / _WIDE * stretch,
+        ratios=ratios,
+        squares=float(off @ off),
+        unit=noise.long_run,
+    )

@@ -50,7 +50,7 @@ def settled(history: Reading) -> list[Settled]:
             p += [b.p for b in judged.breaks] or [1.0]
     q = iter(q_values(np.array(p)).tolist())
     return [
-        _sure(check, metric, judged, [next(q) for _ in judged.breaks or [0]])
+        _sure(check, metric, judged, [next(q) for _ in range(max(len(judged.breaks), 1))])
         if metric in check.series
         else Settled(check, metric)
         for check, metric, judged in found
