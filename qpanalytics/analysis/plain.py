@@ -6,6 +6,8 @@ logarithm is taken, and both steps and bends of a trend are changes.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -101,7 +103,7 @@ def _lined(series: Floats, places: Places) -> Floats:
     """The line of each segment at each value."""
     fit = np.empty(len(series))
     edges = [0, *places.tolist(), len(series)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         t = np.arange(end - start, dtype=np.float64)
         t -= t.mean()
         part = series[start:end]
@@ -132,11 +134,12 @@ def _without_season(series: Floats) -> Floats:
         return series
     lags = np.arange(3, min(n // 3, 60) + 1)
     alike = np.array([float(around[lag:] @ around[:-lag]) / power * n / (n - lag) for lag in lags])
-    best = int(alike.argmax())
-    peak = 0 < best < len(lags) - 1 and alike[best] > _ALIKE
-    if not peak:
+    peaks = np.flatnonzero((alike[1:-1] >= alike[:-2]) & (alike[1:-1] >= alike[2:])) + 1
+    high = peaks[alike[peaks] >= max(_ALIKE, 0.85 * float(alike[peaks].max(initial=0.0)))]
+    if not len(high):
         return series
-    phase = np.arange(n) % int(lags[best])
-    effect = np.array([np.median(around[phase == k]) for k in range(int(lags[best]))])[phase]
+    period = int(lags[high[0]])  # twice and three times the season are alike, too
+    phase = np.arange(n) % period
+    effect = np.array([np.median(around[phase == k]) for k in range(period)])[phase]
     left = around - effect
     return series - effect if float(left @ left) <= _LEAVES * power else series
