@@ -41,7 +41,7 @@ KNOWN = 1e-3
 class Break:
     """One finding. Places are runs: `at` is the first of the new regime (of a blip, of the excursion, `end` after its last).
 
-    `p` is of the whole series having no change. `slope` is of a trend: the growth of the scaled value a day.
+    `p` is of the whole series having no change. `slope` and `even` are those of a trend (`trends.Trend`), a day.
     `known` is the run at which it could first be told. `weekday` is 1 to 7 where only runs of that day changed.
     """
 
@@ -53,6 +53,7 @@ class Break:
     end: int
     known: int
     slope: float = 0.0
+    even: bool = False
     weekday: int = 0
 
 
@@ -89,9 +90,9 @@ def judge(at_s: Floats, values: Floats, weekday: Ints, hour: Ints) -> Judged:
         return Judged(logs=logs)
     seasonal = season(at_s, scaled, weekday, hour)
     level = scaled - seasonal.effect
-    found, memory = _found(at_s, level, grain)
+    found, memory = _found(at_s, level, grain, logs)
     if len(np.unique(weekday)) > 1:
-        found = found + _of_weekdays(at_s, level, weekday, grain, found)
+        found = found + _of_weekdays(at_s, level, weekday, grain, logs, found)
     return Judged(sorted(found, key=lambda b: b.at), logs, memory)
 
 
@@ -130,7 +131,7 @@ def _reduced(values: Floats) -> _Reduced:
     return _Reduced((whole[:, (size - 1) // 2] + whole[:, size // 2]) / 2, edges, size)
 
 
-def _found(at_s: Floats, level: Floats, grain: float) -> tuple[list[Break], float]:
+def _found(at_s: Floats, level: Floats, grain: float, logs: bool) -> tuple[list[Break], float]:
     """The breaks of a series without seasons, and the memory of its noise."""
     reduced = _reduced(level)
     values = changes.clipped(reduced.values)
@@ -139,7 +140,7 @@ def _found(at_s: Floats, level: Floats, grain: float) -> tuple[list[Break], floa
         return [], noise.memory
     days = at_s[reduced.edges[:-1]] / DAY_S
     every = np.arange(len(values))
-    trend = _trend(days, values, places, every, reduced, noise)
+    trend = _trend(days, values, places, every, reduced, noise, logs)
     if trend:
         return [trend], noise.memory
     stay, blips = _blips(values, changes.tested(values, places, noise), noise)
@@ -147,7 +148,7 @@ def _found(at_s: Floats, level: Floats, grain: float) -> tuple[list[Break], floa
     if blips and stay:
         inside = np.concatenate([np.arange(first.at, last.at) for first, last in blips])
         keep = np.setdiff1d(every, inside)
-        trend = _trend(days, values, np.searchsorted(keep, [c.at for c in stay]), keep, reduced, noise)
+        trend = _trend(days, values, np.searchsorted(keep, [c.at for c in stay]), keep, reduced, noise, logs)
     found += [trend] if trend else [_step(values, level, c, stay, reduced, noise) for c in stay]
     return found, noise.memory
 
@@ -191,11 +192,11 @@ def _blip(first: Change, last: Change, reduced: _Reduced) -> Break:
     return Break("blip", at, at, at, max(first.p, last.p), end, end)
 
 
-def _trend(days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Reduced, noise: Noise) -> Break | None:
+def _trend(days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Reduced, noise: Noise, logs: bool) -> Break | None:
     """The trend that explains the values at `keep` better than steps at `places` (among these) do, if there is one."""
     some = values[keep]
     jumps = np.diff(changes.levels(some, places))
-    line = trends.hinge(days[keep], some) if abs(jumps.sum()) >= ONE_WAY * np.abs(jumps).sum() else None
+    line = trends.hinge(days[keep], some, logs) if abs(jumps.sum()) >= ONE_WAY * np.abs(jumps).sum() else None
     if line is None or line.p > changes.BELIEVED:
         return None
     left = some - changes.fitted(some, places)
@@ -204,7 +205,7 @@ def _trend(days: Floats, values: Floats, places: Ints, keep: Ints, reduced: _Red
         return None
     at, lo, hi = (int(reduced.edges[keep[k]]) for k in (line.at, line.lo, line.hi))
     known = int(reduced.edges[min(int(keep[places[0]]) + 2 * changes.LEAST, len(values) - 1)])
-    return Break("trend", at, lo, hi, line.p, int(reduced.edges[-1]), known, line.slope)
+    return Break("trend", at, lo, hi, line.p, int(reduced.edges[-1]), known, line.slope, line.even)
 
 
 def _step(values: Floats, level: Floats, one: Change, stay: list[Change], reduced: _Reduced, noise: Noise) -> Break:
@@ -240,7 +241,7 @@ def _known(values: Floats, one: Change, start: int, end: int, noise: Noise) -> i
     return one.at + (int(sure.argmax()) if sure.any() else len(after) - 1)
 
 
-def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, whole: list[Break]) -> list[Break]:
+def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, logs: bool, whole: list[Break]) -> list[Break]:
     """Steps of single weekdays that the whole does not have: a full backup on Sundays that takes twice its time."""
     edges = sorted({0, len(level), *(b.at for b in whole), *(b.end for b in whole if b.kind == "blip")})
     left = level.copy()
@@ -254,7 +255,7 @@ def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, whole
     found = []
     for day in days:
         runs = np.flatnonzero(weekday == day)
-        for b in _found(at_s[runs], left[runs], grain)[0]:
+        for b in _found(at_s[runs], left[runs], grain, logs)[0]:
             if b.kind != "step":
                 continue
             at, lo, hi, known = (int(runs[min(k, len(runs) - 1)]) for k in (b.at, b.lo, b.hi, b.known))

@@ -12,6 +12,7 @@ import pandas as pd
 from qpanalytics import spell
 from qpanalytics.analysis import breaks, failing, meets, reading
 from qpanalytics.analysis.reading import Reading, Row
+from qpanalytics.analysis.seasons import DAY_S
 from qpanalytics.analysis.settled import Settled, settled
 from qpanalytics.words import Columns
 
@@ -88,6 +89,9 @@ def _row(one: Settled, place: int, as_of_s: float) -> Row:
         "ratio": after / before if before > 0 else nan, "n_after": n_after, "q_value": one.q[place], "in_force": in_force,
         "known_at": at_s[b.known], "is_new": bool(in_force and at_s[b.known] > as_of_s - NEW.total_seconds()),
     }  # fmt: skip
+    if b.kind == "trend":
+        days = (at_s[-1] - at_s[b.at]) / DAY_S
+        row["per_day_s"] = (after - before) / days if b.even or not one.logs else after * b.slope
     why = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
     if b.kind == "blip":
         why.append(f"came back after {spell.plural(n_after, 'run')}")

@@ -40,12 +40,13 @@ def levels(at_s: Floats, values: Floats, weekday: Ints, judged: Judged, *, share
 
 
 def _ends(at_s: Floats, values: Floats, b: Break, logs: bool) -> tuple[float, float]:
-    """The level that a trend began from and the one it has come to: its slope from the middle of the runs in it."""
+    """The level that a trend began from and the one it has come to, through the middle of the runs."""
     growth = b.slope * (at_s - at_s[b.at]) / DAY_S
     growth[: b.at] = 0.0
     if not logs:
         level = float(np.median(values - growth))
         return level, level + float(growth[-1])
+    times = 1 + growth if b.even else np.exp(growth)
     offset = breaks.scale(values)[1]
-    level = float(np.median((values + offset) * np.exp(-growth)))
-    return level - offset, level * float(np.exp(growth[-1])) - offset
+    level = float(np.median((values + offset) / times))
+    return level - offset, level * float(times[-1]) - offset
