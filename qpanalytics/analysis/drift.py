@@ -69,7 +69,7 @@ def drift(history: Reading, *, blips: bool = False) -> pd.DataFrame:
     for one in settled(history):
         n = 0 if one.series is None else len(one.series.values)
         rows = [_row(one, place, history.as_of.timestamp()) for place, b in enumerate(one.breaks) if blips or b.kind != "blip"]
-        for row in rows or [{"why": _why(one)}]:
+        for row in rows or [{"why": why(one)}]:
             told = {"check": one.check.check, "metric": one.metric, "n": n} | row
             for name, column in data.items():
                 column.append(told.get(name))
@@ -92,17 +92,17 @@ def _row(one: Settled, place: int, as_of_s: float) -> Row:
     if b.kind == "trend":
         days = (at_s[-1] - at_s[b.at]) / DAY_S
         row["per_day_s"] = (after - before) / days if b.even or not one.logs else after * b.slope
-    why = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
+    said = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
     if b.kind == "blip":
-        why.append(f"came back after {spell.plural(n_after, 'run')}")
+        said.append(f"came back after {spell.plural(n_after, 'run')}")
     if in_force and not shares:
         met = meets.meets(one.check, one.metric, one.series, b, one.logs, as_of_s)
         row |= met.row
-        why.append(met.why)
-    return row | {"why": reading.joined(*why)}
+        said.append(met.why)
+    return row | {"why": reading.joined(*said)}
 
 
-def _why(one: Settled) -> str:
+def why(one: Settled) -> str:
     """Why there is no change to show of a series."""
     if one.series is None:
         return one.check.why[one.metric]
