@@ -10,7 +10,6 @@ import numpy as np
 from qpanalytics import spell
 from qpanalytics.analysis import meets
 from qpanalytics.analysis.drift import why
-from qpanalytics.analysis.seasons import DAY_S
 from qpanalytics.analysis.settled import Settled, settled
 from qpanalytics.errors import UsageError
 from qpanalytics.instants import instant
