@@ -91,7 +91,7 @@ def judge(at_s: Floats, values: Floats, weekday: Ints, hour: Ints) -> Judged:
     seasonal = season(at_s, scaled, weekday, hour)
     level = scaled - seasonal.effect
     found, memory = _found(at_s, level, grain, logs)
-    if len(np.unique(weekday)) > 1:
+    if weekday.min() < weekday.max():
         found = found + _of_weekdays(at_s, level, weekday, grain, logs, found)
     return Judged(sorted(found, key=lambda b: b.at), logs, memory)
 
@@ -217,7 +217,8 @@ def _step(values: Floats, level: Floats, one: Change, stay: list[Change], reduce
     if reduced.size > 1:
         a, b = int(edges[one.at - 1]), int(edges[min(one.at + 1, len(edges) - 1)])
         at = a + _sharpened(level[a:b], one)
-        lo, hi = min(int(edges[one.lo - 1]), at), max(int(edges[min(one.hi + 1, len(edges) - 1)]) - 1, at)
+        half = reduced.size // 2  # a median holds as many runs from before a change as from after it, at most
+        lo, hi = min(lo - half, at), max(hi + half, at)
     known = int(edges[min(_known(values, one, start, end, noise), len(edges) - 1)])
     return Break("step", at, lo, hi, one.p, int(edges[end]), max(known, at))
 
@@ -250,8 +251,9 @@ def _of_weekdays(at_s: Floats, level: Floats, weekday: Ints, grain: float, logs:
     if any(b.kind == "trend" for b in whole):
         return []
     off = np.minimum(np.abs(left), 8 * max(changes.spread(left), 1e-12))
-    usual = float(off.mean())
-    days = [d for d in range(1, 8) if (weekday == d).sum() >= LEAST_OF_A_DAY and off[weekday == d].mean() > APART * usual]
+    many = np.bincount(weekday, minlength=8)
+    sums = np.bincount(weekday, weights=off, minlength=8)
+    days = [day for day in range(1, 8) if many[day] >= LEAST_OF_A_DAY and sums[day] > APART * float(off.mean()) * many[day]]
     found = []
     for day in days:
         runs = np.flatnonzero(weekday == day)

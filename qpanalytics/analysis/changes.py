@@ -81,7 +81,9 @@ def clipped(values: Floats, width: int = 9) -> Floats:
     """
     middle = running_median(values, width)
     off = values - middle
-    reach = 3 * max(spread(off), float(np.mean(np.minimum(np.abs(off), np.quantile(np.abs(off), 0.9)))))
+    far = np.abs(off)
+    most = int(0.9 * (len(far) - 1))
+    reach = 3 * max(spread(off), float(np.minimum(far, np.partition(far, most)[most]).mean()))
     return np.clip(values, middle - reach, middle + reach)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +42,8 @@ def season(at_s: Floats, values: Floats, weekday: Ints, hour: Ints) -> Season:
     if limit == 0:
         limit = float(np.quantile(np.abs(around), 0.95))
     best, least = none, NARROWS * _variance(around, limit)
-    several_hours = len(np.unique(hour)) > 1
-    long = at_s[-1] - at_s[0] >= 3 * WEEK_S and len(np.unique(weekday)) > 1
+    several_hours = hour.min() < hour.max()
+    long = at_s[-1] - at_s[0] >= 3 * WEEK_S and weekday.min() < weekday.max()
     by_hour = by_day = None
     if several_hours:
         by_hour, slots = _effects(around, hour)
@@ -77,23 +76,28 @@ def _variance(values: Floats, limit: float) -> float:
 
 def _effects(values: Floats, slot: Ints) -> tuple[Floats, int]:
     """Each run's slot's median, and how many slots have one; slots with few runs have none."""
-    order = np.lexsort((values, slot))
-    ordered = slot[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.diff(np.concatenate([starts, [len(slot)]]))
-    middle = (values[order[starts + (counts - 1) // 2]] + values[order[starts + counts // 2]]) / 2
+    middle, counts, order = _medians(values, slot)
     middle = np.where(counts >= LEAST, middle, 0.0)
     effect = np.empty(len(slot))
     effect[order] = np.repeat(middle, counts)
     return effect, int((counts >= LEAST).sum())
 
 
+def _medians(values: Floats, slot: Ints) -> tuple[Floats, Ints, Ints]:
+    """The median and the number of values of each slot, ascending, and the order that sorts values by slot, then size."""
+    by_size = np.argsort(values)
+    order = by_size[np.argsort(slot[by_size].astype(np.int16), kind="stable")]  # by radix, since slots are few
+    ordered = slot[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(np.concatenate([starts, [len(slot)]]))
+    middle = (values[order[starts + (counts - 1) // 2]] + values[order[starts + counts // 2]]) / 2
+    return middle, counts, order
+
+
 def _moving(at_s: Floats, values: Floats) -> Floats:
     """The level that moves with the weeks: medians of whole weeks (of days in a short history), joined by lines."""
     span = WEEK_S if at_s[-1] - at_s[0] >= 3 * WEEK_S else DAY_S
     part = ((at_s - at_s[0]) // span).astype(np.int64)
-    starts = np.flatnonzero(np.concatenate([[True], part[1:] != part[:-1]]))
-    edges = np.concatenate([starts, [len(values)]])
-    middles = [float(np.median(values[a:b])) for a, b in pairwise(edges.tolist())]
-    centres = (edges[:-1] + edges[1:] - 1) / 2
-    return np.interp(np.arange(len(values)), centres, middles)
+    middles, counts, _ = _medians(values, part)
+    ends = np.cumsum(counts)
+    return np.interp(np.arange(len(values)), ends - (counts + 1) / 2, middles)
