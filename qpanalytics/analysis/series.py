@@ -102,6 +102,8 @@ def _split(table: Any) -> dict[int, dict[str, Any]]:
     ids = columns.pop("check_id")
     for name in ("weekday", "hour"):
         columns[name] = columns[name].astype(np.int64)
-    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]])) if len(ids) else np.empty(0, dtype=np.int64)
+    if not len(ids):
+        return {}
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
     ends = np.append(starts[1:], len(ids))
     return {int(ids[a]): {name: column[a:b] for name, column in columns.items()} for a, b in zip(starts, ends, strict=True)}
