@@ -134,6 +134,21 @@ def test_bad_nights_gaps_and_a_change_of_schedule_are_no_drift() -> None:
     assert qpa.drift(h).kind.isna().all()
 
 
+def test_a_step_that_comes_with_a_new_schedule_says_so() -> None:
+    before, after = durations(60), durations(40, 600, seed=2)
+    ticks = [BEGIN + i * DAY + timedelta(hours=2 * (i >= 60)) for i in range(100)]
+    pings = [
+        {"check": "j", "received_at": tick + timedelta(seconds=v), "kind": "success", "duration_s": v}
+        for tick, v in zip(ticks, [*before, *after], strict=True)
+    ]
+    checks = [
+        {"check": "j", "schedule": "0 3 * * *", "valid_from": BEGIN - DAY},
+        {"check": "j", "schedule": "0 5 * * *", "valid_from": BEGIN + 60 * DAY - timedelta(hours=2)},
+    ]
+    h = History.from_frames(checks=pd.DataFrame(checks), pings=pd.DataFrame(pings))
+    assert found(h).why.tolist() == ["its schedule or its limits were changed at the same time"]
+
+
 def test_more_failures_are_told_as_shares_and_one_outage_is_not() -> None:
     rng = np.random.default_rng(5)
     bad = rng.random(600) < np.where(np.arange(600) < 400, 0.01, 0.15)

@@ -39,7 +39,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Checked:
-    """One check, its promise, and its series; where one is missing, the reason."""
+    """One check, its promise, and its series; where one is missing, the reason. `promised_s`: when its promise was changed."""
 
     check_id: int
     check: str
@@ -49,6 +49,7 @@ class Checked:
     max_runtime_s: float | None
     series: dict[str, Series] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
+    promised_s: tuple[float, ...] = ()
 
 
 def checked(history: Reading) -> Iterator[Checked]:
@@ -57,6 +58,7 @@ def checked(history: Reading) -> Iterator[Checked]:
         rows = history.sql("drift_checks").to_pylist()
         ran = _split(history.sql("drift_runs"))
         expected = _split(history.sql("drift_occurrences"))
+        changed = {row["check_id"]: tuple(row["begun_s"]) for row in history.sql("drift_promises").to_pylist()}
     for row in rows:
         runs, ticks = ran.get(row["check_id"]), expected.get(row["check_id"])
         unclear = reading.cannot_tell(row["spread"]) if row["cannot_tell"] else ""
@@ -72,7 +74,9 @@ def checked(history: Reading) -> Iterator[Checked]:
         judged = runs if row["schedule"] is None or unclear else ticks
         _take(found, why, "failures", judged, "bad", "" if judged is not None else "no run was counted in this window")
         promise = {name: row[name] for name in ("schedule", "tz", "grace_s", "max_runtime_s")}
-        yield Checked(row["check_id"], row["check_name"], **promise, series=found, why=why)
+        yield Checked(
+            row["check_id"], row["check_name"], **promise, series=found, why=why, promised_s=changed.get(row["check_id"], ())
+        )
 
 
 def _take(
