@@ -20,6 +20,7 @@ _PLACES = {
     "QpaError": "qpanalytics.errors",
     "coverage": "qpanalytics.analysis.coverage",
     "demo": "qpanalytics.opening",
+    "drift": "qpanalytics.analysis.drift",
     "durations": "qpanalytics.analysis.durations",
     "flow": "qpanalytics.analysis.flow",
     "grace": "qpanalytics.analysis.grace",
@@ -36,6 +37,7 @@ _PLACES = {
 if TYPE_CHECKING:
     from qpanalytics import plot as plot
     from qpanalytics.analysis.coverage import coverage as coverage
+    from qpanalytics.analysis.drift import drift as drift
     from qpanalytics.analysis.durations import durations as durations
     from qpanalytics.analysis.flow import flow as flow
     from qpanalytics.analysis.grace import grace as grace

@@ -12,6 +12,7 @@ history gives a figure that says why it is empty. Needs the extra `plot`; the ex
 from qpanalytics.plot.calendar import calendar
 from qpanalytics.plot.depth import depth
 from qpanalytics.plot.drawing import alt
+from qpanalytics.plot.drift import drift
 from qpanalytics.plot.durations import durations
 from qpanalytics.plot.flow import flow
 from qpanalytics.plot.grace import grace
@@ -21,4 +22,4 @@ from qpanalytics.plot.runs import runs
 from qpanalytics.plot.saturation import saturation
 from qpanalytics.plot.workers import workers
 
-__all__ = ["alt", "calendar", "depth", "durations", "flow", "grace", "lateness", "outcomes", "runs", "saturation", "workers"]
+__all__ = ["alt", "calendar", "depth", "drift", "durations", "flow", "grace", "lateness", "outcomes", "runs", "saturation", "workers"]
