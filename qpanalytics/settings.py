@@ -19,8 +19,6 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -32,10 +30,10 @@ from qpanalytics import schedules
 from qpanalytics.errors import ConfigError, InputError, ScheduleError
 from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
+from qpanalytics.settings_channels import ChannelTable
 from qpanalytics.settings_errors import explain, keys
 from qpanalytics.settings_values import (
     Address,
-    Chat,
     Count,
     Instant,
     Names,
@@ -45,6 +43,7 @@ from qpanalytics.settings_values import (
     Reference,
     Seconds,
     Secret,
+    Table,
     Text,
     Texts,
     Zone,
@@ -63,16 +62,6 @@ MICRO = 1_000_000
 def _or(*names: str) -> Any:
     """An optional field with several names, the first of them ours."""
     return Field(default=None, validation_alias=AliasChoices(*names))
-
-
-class Table(BaseModel):
-    """One table of `qpa.toml`: immutable, and no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    def given(self, field: str) -> bool:
-        """Whether the field was written, or is only our default."""
-        return field in self.model_fields_set
 
 
 # The tables -----------------------------------------------------------------------------------------------------------
@@ -284,25 +273,6 @@ class Maintenance(Table):
         return merged
 
 
-class ChannelTable(Table):
-    """Somewhere alerts go; what its kind needs is looked at where it is used."""
-
-    name: Text
-    kind: Text
-    token: Reference | None = None
-    url: Reference | None = None  # whoever knows the address of a web hook can post to it
-    api_key: Reference | None = None
-    password: Reference | None = None
-    api_url: Address | None = None
-    chat: Chat | None = None
-    host: Text | None = None
-    port: Count | None = None
-    user: Text | None = None
-    sender: Text | None = None
-    to: Names = ()
-    path: Text | None = None
-
-
 class EscalateTable(Table):
     """Who else is told, and after how many seconds without an acknowledgement."""
 
@@ -373,11 +343,12 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
-    def _one_source_of_a_name(self) -> Self:
-        names = [table.name for table in self.source]
-        for number, name in enumerate(names, 1):
-            if name in names[: number - 1]:
-                raise ValueError(f"source[{number}] {quoted(name)}: there is one of this name already; give it another")
+    def _one_of_a_name(self) -> Self:
+        for kind in ("source", "channel"):
+            names = [table.name for table in getattr(self, kind)]
+            for number, name in enumerate(names, 1):
+                if name in names[: number - 1]:
+                    raise ValueError(f"{kind}[{number}] {quoted(name)}: there is one of this name already; give it another")
         return self
 
     def fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from qpanalytics.errors import ConfigError, ScheduleError
 from qpanalytics.schedules import zones
@@ -177,6 +177,16 @@ def _secret(value: object) -> Secret:
     if isinstance(value, str) and re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]{0,200}|file:[^\0\n]{1,1000}", value.strip()):
         return Secret(value.strip())
     raise ValueError('a secret must not stand in this file; write "env:NAME" or "file:PATH" and put it there')
+
+
+class Table(BaseModel):
+    """One table of `qpa.toml`: immutable, and no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    def given(self, field: str) -> bool:
+        """Whether the field was written, or is only our default."""
+        return field in self.model_fields_set
 
 
 Text = Annotated[str, BeforeValidator(text)]
