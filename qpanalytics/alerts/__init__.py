@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from qpanalytics.settings_channels import ChannelTable
 
 #: Kind in `qpa.toml`, and the module with its `from_settings(table, secrets, clock, memory)`.
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {
+    "email": "qpanalytics.alerts.email",
+}
 
 
 def open_channel(
