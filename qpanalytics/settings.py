@@ -32,6 +32,7 @@ from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
 from qpanalytics.settings_channels import ChannelTable
 from qpanalytics.settings_errors import explain, keys
+from qpanalytics.settings_report import ReportTable
 from qpanalytics.settings_values import (
     Address,
     Count,
@@ -309,12 +310,6 @@ class WatchTable(Table):
     weekly: Text | None = None
     monthly: Text | None = None
     ping_url: Reference | None = None
-
-
-class ReportTable(Table):
-    """Whose days and weeks reports use."""
-
-    tz: Zone = "UTC"
 
 
 class Settings(Table):

@@ -27,6 +27,9 @@ EVENTS = {"open": "", "remind": "Still: ", "escalate": "Escalated: ", "ack": "Ac
 """What stands before the sentence in the subject, so that a list of mails tells one from the other."""
 
 
+_ODD = re.compile(r"""[\s,;<>()\[\]\\"@]""")
+
+
 def address(text: str) -> Address:
     """The address meant by "ops@example.com" or "Ops <ops@example.com>"; ValueError says what is wrong with it.
 
@@ -35,7 +38,7 @@ def address(text: str) -> Address:
     """
     name, spec = parseaddr(text) if "<" in text else ("", text.strip())
     local, at, domain = spec.rpartition("@")
-    if not (local and at and domain and local.isascii()) or not text.isprintable() or re.search(r"[\s,;<>()\[\]\\\"@]", local + domain):
+    if not (local and at and domain and local.isascii() and text.isprintable()) or _ODD.search(local + domain):
         raise ValueError(f'{spell.quoted(text)} is not a mail address; try "ops@example.com" or "Ops <ops@example.com>"')
     try:
         return Address(name, local, domain.encode("idna").decode("ascii"))

@@ -86,9 +86,12 @@ def mail(facts: Facts, *, about: str = "", link: str = "", attached: str = "") -
 
 
 def first_screen(facts: Facts) -> str:
-    """The digest as the few lines that any channel can take: verdict, large numbers and what needs somebody."""
+    """The digest as the few lines that any channel can take: large numbers and what needs somebody.
+
+    The verdict is not in it: it is the subject of `mail`, which goes before.
+    """
     shown = list(_shown(facts, wording.NEEDS_SHOWN))
-    return _lines(_head(facts), _found(shown, _rest(facts, wording.NEEDS_SHOWN)), _key_line(shown))
+    return _lines(_head(facts)[1:], _found(shown, _rest(facts, wording.NEEDS_SHOWN)), _key_line(shown))
 
 
 # What is said ---------------------------------------------------------------------------------------------------------
@@ -110,10 +113,10 @@ def _second(facts: Facts) -> str:
 def _shown(facts: Facts, most: int) -> Iterator[Shown]:
     strips = {row.check: row.strip for row in facts.all_rows}
     for finding in facts.needs[:most]:
-        strip = finding.picture if isinstance(finding.picture, Strip) else None
-        if strip is None and len(finding.checks) == 1:
-            strip = strips.get(finding.checks[0])
-        yield Shown(_shortened(finding), strip)
+        strip = strips.get(finding.checks[0]) if len(finding.checks) == 1 else None
+        # days that are all good show nothing of a check that got slower
+        telling = strip is not None and any(cell is not None and _lettered(cell) for cell in strip.cells)
+        yield Shown(_shortened(finding), strip if telling else None)
 
 
 def _shortened(finding: Finding) -> Finding:
@@ -152,14 +155,11 @@ def _others(facts: Facts) -> list[str]:
     if facts.kept:
         lines.append(f"{wording.kept(facts)}.")
     if worse:
-        lines.append(f"{spell.plural(worse, 'check')} broke a promise or cannot be judged, and {_ask(worse)} for nobody.")
+        more = f"{spell.number(worse)} more {'check needs' if worse == 1 else 'checks need'} nobody"
+        lines.append(f"{more}, but did not keep every promise or cannot be judged.")
     if facts.queues is not None and facts.queues.well:
         lines.append(f"{queue_words.well(facts.queues)}.")
     return lines
-
-
-def _ask(number: int) -> str:
-    return "asks" if number == 1 else "ask"
 
 
 def _whole(link: str, attached: str) -> str:
