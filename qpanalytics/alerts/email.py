@@ -231,10 +231,10 @@ class Email:
             why = "broken off" if self._closed else "the connection was dropped"
         elif isinstance(error, socket.gaierror):
             why = "no such host"
-        elif isinstance(error, OSError):
-            why = spell.plain(error.strerror or type(error).__name__)
-        else:
+        elif isinstance(error, smtplib.SMTPException):
             why = "the server answers something else than SMTP"
+        else:
+            why = spell.plain(getattr(error, "strerror", None) or type(error).__name__)
         return self._error(f"{step.at}: {why}; the mail {lost}", unclear=step.data)
 
     def _lacking(self, step: _Step) -> str:
