@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session, SMTP
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "qpa", "s3cret pass"
 
@@ -43,7 +43,7 @@ class Handler:
     data: str = "250 taken"
     taken: list[Mail] = field(default_factory=list)
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if (answer := self.rcpt.get(address)) is not None:
@@ -51,10 +51,11 @@ class Handler:
         envelope.rcpt_tos.append(address)
         return "250 ok"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.data == "hang":
             await asyncio.sleep(30)
         if self.data == "drop":
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "250 never said"
         if self.data.startswith("250"):

@@ -112,7 +112,8 @@ def test_a_digest_arrives_whole_with_its_page_attached(plain: MailServer) -> Non
 def test_mails_about_one_incident_are_one_conversation_and_those_of_another_are_not() -> None:
     def heads(alert: Alert, key: str) -> tuple[str, ...]:
         raw = letter(alert, key, ME, [OPS]).decode()
-        found = (re.search(rf"^{name}: (<\S+@example\.com>)\r$", raw, re.M) for name in ("Message-ID", "In-Reply-To", "References"))
+        names = ("Message-ID", "In-Reply-To", "References")
+        found = (re.search(rf"^{name}: (<\S+@example\.com>)\r$", raw, re.M) for name in names)
         return tuple(one[1] for one in found if one)
 
     opened, resolved = heads(ALERT, "k1"), heads(replace(ALERT, event="resolve"), "k2")
@@ -302,7 +303,7 @@ def test_closing_a_channel_breaks_off_what_it_waits_for() -> None:
         assert time.monotonic() - began < 30
 
 
-class answering:  # noqa: N801
+class answering:
     """A port at which everybody is sent the same, in pieces of ten bytes, and nothing after that."""
 
     def __init__(self, said: bytes, pause_s: float = 0.0) -> None:
