@@ -197,7 +197,9 @@ class Secrets:
     """The secrets of one channel's table, resolved when they are asked for; none is ever shown."""
 
     def __init__(self, table: ChannelTable, environ: Mapping[str, str], folder: Path) -> None:
-        self._table, self._environ, self._folder = table, environ, folder
+        self._table, self._environ = table, environ
+        #: Where relative paths of the configuration are meant from.
+        self.folder = folder
 
     def get(self, field: str) -> str | None:
         """The secret in a field of the table, None where it has none. ConfigError if it cannot be resolved."""
@@ -205,7 +207,7 @@ class Secrets:
         if reference is None:
             return None
         try:
-            return str(reference.resolve(self._environ, self._folder))
+            return str(reference.resolve(self._environ, self.folder))
         except ConfigError as error:
             raise ConfigError(f"channel {spell.quoted(self._table.name)}: {field}: {error}") from None
 
