@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 #: So much of the file's end is searched for a key.
 TAIL = 1_000_000
-#: What may pass: no room, no reader, a disk or network that is away.
-_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENXIO, errno.EAGAIN, errno.ESTALE, errno.EPIPE)
+#: What may pass: no room, another writer, a disk or network that is away.
+_MAY_PASS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.ESTALE)
 
 
 class File:
@@ -41,9 +42,11 @@ class File:
         """Appends a line, unless it is there already."""
         line = as_line(message, key)
         try:
-            # without waiting: a named pipe that nobody reads is an error
+            # without waiting for the other end, should it be a pipe
             number = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
             try:
+                if not stat.S_ISREG(os.fstat(number).st_mode):
+                    raise OSError(errno.EINVAL, 'it is no file; for standard output write path = "-"')
                 return self._append(number, line, key)
             finally:
                 os.close(number)

@@ -14,17 +14,20 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
-from qpanalytics.alerts.base import DeliveryError
+from qpanalytics.alerts.base import DeliveryError, Secrets
 from qpanalytics.alerts.guard import Guard, PrivateAddress
 from qpanalytics.errors import ConfigError
 from qpanalytics.sources.http import FAILURES, wait_s
 from qpanalytics.sources.transport import Transport, exchange
 from qpanalytics.spell import duration, quoted
+
+if TYPE_CHECKING:
+    from qpanalytics.settings_channels import ChannelTable
 
 #: To connect, and for the whole of request and answer, seconds.
 CONNECT_S, ANSWER_S = 4.0, 10.0
@@ -87,6 +90,23 @@ class Post:
             timeout=httpx.Timeout(self._answer_s, connect=self._connect_s),
             trust_env=False,
         )
+
+    @classmethod
+    def to(cls, url: str, table: ChannelTable, clock: Callable[[], datetime], *, guarded: bool = False) -> Post:
+        """To an address of a channel's table, with its time-outs."""
+        return cls(url, channel=table.name, clock=clock, guarded=guarded, connect_s=table.connect_timeout, answer_s=table.timeout)
+
+    @classmethod
+    def to_hook(cls, table: ChannelTable, secrets: Secrets, clock: Callable[[], datetime]) -> Post:
+        """To the web hook in `url`: not into a private network, unless the table allows that.
+
+        With `api_url`, which is the operator's own word, to what the hook's address says at that server.
+        """
+        url = secrets.need("url")
+        if table.api_url is None:
+            return cls.to(url, table, clock, guarded=not table.allow_private)
+        hook, server = address(url, table.name), address(table.api_url, table.name)
+        return cls.to(str(server.copy_with(raw_path=server.raw_path.rstrip(b"/") + hook.raw_path)), table, clock)
 
     def __repr__(self) -> str:
         return f"Post({self._channel!r})"
@@ -218,14 +238,6 @@ def address(url: str, channel: str) -> httpx.URL:
             f"channel {quoted(channel)}: its address is not one of the web without user name; it begins with https://"
         )
     return found
-
-
-def pointed(url: str, api_url: str | None, channel: str) -> str:
-    """`url`, or what it says at the server that `api_url` names instead."""
-    if api_url is None:
-        return url
-    hook, server = address(url, channel), address(api_url, channel)
-    return str(server.copy_with(raw_path=server.raw_path.rstrip(b"/") + hook.raw_path))
 
 
 def _reason(said: str) -> str:

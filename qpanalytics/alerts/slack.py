@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qpanalytics.alerts import told
 from qpanalytics.alerts.base import Memory, Message, Secrets, Sent
-from qpanalytics.alerts.post import Post, pointed
+from qpanalytics.alerts.post import Post
 
 if TYPE_CHECKING:
     from qpanalytics.settings_channels import ChannelTable
@@ -83,9 +83,4 @@ def _packed(lines: list[str]) -> list[str]:
 
 def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], datetime], memory: Memory) -> Slack:
     """`url` of the hook; `api_url` for another server, which gets the hook's path."""
-    url = pointed(secrets.need("url"), table.api_url, table.name)
-    guarded = table.api_url is None and not table.allow_private
-    return Slack(
-        table.name,
-        Post(url, channel=table.name, clock=clock, guarded=guarded, connect_s=table.connect_timeout, answer_s=table.timeout),
-    )
+    return Slack(table.name, Post.to_hook(table, secrets, clock))

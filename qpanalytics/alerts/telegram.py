@@ -94,7 +94,7 @@ def _asked(message: Message, chat: str, thread: int | None, answers: str | None)
 
 def text(message: Message) -> str:
     """A message as Telegram's HTML: the title in bold, then its lines, what does not fit left out and counted."""
-    title = told.cut(told.title(message), MOST_TITLE)
+    title = told.cut(_unlinked(told.title(message)), MOST_TITLE)
     more = [part for part in (told.command(message), told.link(message)) if part and told.units(part) < MOST_TITLE]
     left = MOST - told.units(title) - sum(told.units(part) + 1 for part in more) - 1
     lines = [_escaped(line) for line in told.fitting([_unlinked(line) for line in told.lines(message)], left)]
@@ -102,7 +102,7 @@ def text(message: Message) -> str:
         more[0] = f"<code>{_escaped(more[0])}</code>"
     if more and told.link(message) == more[-1]:
         more[-1] = _escaped(more[-1])
-    return "\n".join([f"<b>{_escaped(_unlinked(title))}</b>", *lines, *more])
+    return "\n".join([f"<b>{_escaped(title)}</b>", *lines, *more])
 
 
 def _escaped(said: str) -> str:
@@ -135,12 +135,5 @@ def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], dat
     token = secrets.need("token")
     if not re.fullmatch(r"[A-Za-z0-9_:-]{1,200}", token):
         raise ConfigError(f"channel {spell.quoted(table.name)}: token holds characters that no bot's token has; set it again")
-    post = Post(
-        table.api_url or API,
-        channel=table.name,
-        clock=clock,
-        guarded=False,
-        connect_s=table.connect_timeout,
-        answer_s=table.timeout,
-    )
+    post = Post.to(table.api_url or API, table, clock)
     return Telegram(table.name, post, token=token, chat=chat, thread=table.thread, memory=memory)

@@ -2,7 +2,7 @@
 
 `webhook-id` is the same on each retry and `webhook-timestamp` the time of this try, so a receiver drops a repetition and
 refuses what somebody recorded and plays again. The body has `type` (`incident.open`, ..., `digest`, `test`), `timestamp` and
-`data`: all that is told, as figures and as text.
+`data`: all that is told, as figures, and worded as `title` and `lines`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qpanalytics import spell
 from qpanalytics.alerts import told
 from qpanalytics.alerts.base import Alert, Memory, Message, Secrets, Sent, said
-from qpanalytics.alerts.post import Post, encoded, pointed
+from qpanalytics.alerts.post import Post, encoded
 from qpanalytics.alerts.signature import key_of, signature
 from qpanalytics.errors import ConfigError
 
@@ -48,9 +48,9 @@ class Webhook:
 
 
 def payload(message: Message) -> dict[str, Any]:
-    """The body: names in it are as they are, for programs; `text` is safe to show."""
+    """The body: names in it are as they are, for programs; `title` and `lines` are safe to show."""
     kind = f"incident.{message.event}" if isinstance(message, Alert) else message.event
-    data = {**said(message), "title": told.title(message), "text": told.text(message)}
+    data = {**said(message), "title": told.title(message), "lines": told.lines(message)}
     return {"type": kind, "timestamp": spell.iso(message.told_at), "data": data}
 
 
@@ -62,7 +62,4 @@ def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], dat
             key_of(secret)
         except ValueError as error:
             raise ConfigError(f"channel {spell.quoted(table.name)}: secret {error}") from None
-    url = pointed(secrets.need("url"), table.api_url, table.name)
-    guarded = table.api_url is None and not table.allow_private
-    post = Post(url, channel=table.name, clock=clock, guarded=guarded, connect_s=table.connect_timeout, answer_s=table.timeout)
-    return Webhook(table.name, post, secret=secret, clock=clock)
+    return Webhook(table.name, Post.to_hook(table, secrets, clock), secret=secret, clock=clock)
