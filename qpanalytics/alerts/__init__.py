@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 #: Kind in `qpa.toml`, and the module with its `from_settings(table, secrets, clock, memory)`.
 KINDS: dict[str, str] = {
+    "telegram": "qpanalytics.alerts.telegram",
+    "slack": "qpanalytics.alerts.slack",
+    "pagerduty": "qpanalytics.alerts.pagerduty",
+    "webhook": "qpanalytics.alerts.webhook",
+    "file": "qpanalytics.alerts.file",
     "email": "qpanalytics.alerts.email",
 }
 
