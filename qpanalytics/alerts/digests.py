@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.alerts.base import Digest
+from qpanalytics.alerts.letter import address
 from qpanalytics.errors import ConfigError
 from qpanalytics.settings_report import SendTable
 
@@ -57,7 +58,8 @@ class Group:
 def groups(settings: Settings, *, mail_only: bool = False) -> list[Group]:
     """The groups of `[[report.send]]`; ConfigError for one that names no channel, or recipients that it cannot take."""
     channels = {table.name: table for table in settings.channel}
-    said = settings.report.send or [SendTable(channel=table.name) for table in settings.channel if table.kind == "email"]
+    by_itself = [SendTable(channel=table.name) for table in settings.channel if table.kind == "email" and table.to]
+    said = settings.report.send or by_itself
     found = []
     for number, table in enumerate(said, 1):
         channel = channels.get(table.channel)
@@ -71,9 +73,24 @@ def groups(settings: Settings, *, mail_only: bool = False) -> list[Group]:
                 f"qpa.toml: report.send[{number}].to: channel {spell.quoted(channel.name)} is not of kind email, and goes "
                 "where its own table says; leave to away"
             )
+        if channel.kind == "email":
+            _addressed(number, table, channel)
         if channel.kind == "email" or not mail_only:
             found.append(Group(channel, table.to, table.tags))
     return found
+
+
+def _addressed(number: int, table: SendTable, channel: ChannelTable) -> None:
+    if not (table.to or channel.to):
+        raise ConfigError(
+            f"qpa.toml: report.send[{number}].to: nobody is named, nor in channel {spell.quoted(channel.name)}; "
+            'add to = ["ops@example.com"]'
+        )
+    for one in table.to:
+        try:
+            address(one)
+        except ValueError as error:
+            raise ConfigError(f"qpa.toml: report.send[{number}].to: {error}") from None
 
 
 def nobody(group: Group, known: Collection[str]) -> str:

@@ -100,7 +100,8 @@ class Email:
         """Sends one mail to all recipients. DeliveryError, `unclear` where the server may have taken it."""
         to = self._recipients(message)
         content = letter(message, key, self._sender, to)
-        took = set(json.loads(self._memory.get(f"took {key}") or "[]"))
+        remembered = f"incident took {key}"  # what begins so is forgotten with its incident
+        took = set(json.loads(self._memory.get(remembered) or "[]"))
         left = [one.addr_spec for one in to if one.addr_spec not in took]
         refused: dict[str, tuple[int, bytes]] = {}
         if left:
@@ -108,12 +109,12 @@ class Email:
                 refused = self._post(smtp, step, left, content)
         for_now = [spec for spec, (code, _) in refused.items() if code < 500]
         if for_now:
-            self._memory.put(f"took {key}", json.dumps(sorted({one.addr_spec for one in to} - set(for_now))))
+            self._memory.put(remembered, json.dumps(sorted({one.addr_spec for one in to} - set(for_now))))
             why = self._said(*refused[for_now[0]])
             many = f"{len(to) - len(refused)} of {spell.plural(len(to), 'recipient')} took it"
             raise self._error(f"{many}; {_some(for_now)} refused for now: {why}")
         if took:
-            self._memory.put(f"took {key}", "[]")
+            self._memory.put(remembered, "[]")
         if refused:
             spec = next(iter(refused))
             return Sent(why=f"{_some(list(refused))} refused: {self._said(*refused[spec])}")

@@ -67,7 +67,7 @@ def _figures(asked: Asked, path: Path) -> None:
     from qpanalytics.report.metrics import WINDOW, figures, gathered, kept_figures
     from qpanalytics.report.openmetrics import openmetrics, written
 
-    history, _ = opened(replace(asked, since=spell.iso(now() - WINDOW) if asked.as_of is None else None))
+    history, _ = opened(asked)
     history = history.window(history.as_of - WINDOW, history.until)
     stand = gathered(history)
     if asked.as_of is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +12,20 @@ import typer
 from qpanalytics.cli.options import Asked, now
 
 if TYPE_CHECKING:
-    from qpanalytics.alerts.base import Channel
-    from qpanalytics.alerts.digests import Group, Letter
+    from qpanalytics.alerts.digests import Group
     from qpanalytics.report import Report
     from qpanalytics.report.check import CheckReport
     from qpanalytics.settings import Settings
+    from qpanalytics.settings_channels import ChannelTable
 
 
 @dataclass(frozen=True)
 class Mailing:
-    """Who is to be told, and the channels that reach them, opened: what is wrong in `qpa.toml` is said before all else."""
+    """Who is to be told."""
 
     asked: Asked
     settings: Settings
     groups: list[Group]
-    channels: dict[str, Channel]
 
     def send(self, whole: Report | CheckReport, folder: Path) -> None:
         """Mails the digest and says on stderr who was told. typer.Exit with 3 if a server did not take a mail.
@@ -37,6 +36,7 @@ class Mailing:
         from qpanalytics import spell
         from qpanalytics.alerts.base import DeliveryError
         from qpanalytics.alerts.digests import letters, nobody
+        from qpanalytics.cli.handing import handing
         from qpanalytics.report import Report
 
         assert isinstance(whole, Report)  # the page of one check is not mailed
@@ -46,23 +46,28 @@ class Mailing:
             typer.echo(f"qpa: not mailed to {why}", err=True)
         told = [group for group in self.groups if id(group) not in strange]
         link = self.settings.report.link
+        made = list(letters(told, lambda tags: self._of(whole, tags), told_at=now(), link=link))
         failed = False
-        for letter in list(letters(told, lambda tags: self._of(whole, tags), told_at=now(), link=link)):
-            if link is not None:
-                letter.report.write(folder)
-            try:
-                taken = self._sent(letter)
-            except DeliveryError as error:
-                failed = True
-                typer.echo(f"qpa: not mailed to {letter.who}: {spell.plain(str(error))}", err=True)
-                continue
-            typer.echo(f"qpa: mailed to {letter.who}: {letter.digest.subject}{taken and f'; {taken}'}", err=True)
+        with ExitStack() as open_:
+            hands = {name: open_.enter_context(handing(self.asked, self.settings, table)) for name, table in self.tables.items()}
+            for letter in made:
+                if link is not None:
+                    letter.report.write(folder)
+                # who asks once more is told once more, so the time belongs to the key
+                how, _ = hands[letter.channel.name](letter.digest, f"{letter.key} {spell.iso(letter.digest.told_at)}")
+                if isinstance(how, DeliveryError):
+                    failed = True
+                    typer.echo(f"qpa: not mailed to {letter.who}: {spell.plain(str(how))}", err=True)
+                else:
+                    but = f"; {spell.plain(how.why)}" if how.why else ""
+                    typer.echo(f"qpa: mailed to {letter.who}: {letter.digest.subject}{but}", err=True)
         if failed or strange:
             raise typer.Exit(3 if failed else 2)
 
-    def _sent(self, letter: Letter) -> str:
-        # who asks once more is told once more, so the time belongs to the key
-        return self.channels[letter.channel.name].send(letter.digest, f"{letter.key} {letter.digest.told_at}").why
+    @property
+    def tables(self) -> dict[str, ChannelTable]:
+        """The channels that reach them, by name."""
+        return {group.channel.name: group.channel for group in self.groups}
 
     def _of(self, whole: Report, tags: tuple[str, ...]) -> Report:
         """The digest of the checks with one of these tags, over the window of the whole one."""
@@ -81,8 +86,8 @@ class Mailing:
 
 def prepared(asked: Asked) -> Mailing:
     """The groups and their channels; ConfigError where there is nobody to tell or something is missing to reach them."""
-    from qpanalytics.alerts import open_channel
     from qpanalytics.alerts.digests import groups
+    from qpanalytics.cli.handing import handing
     from qpanalytics.errors import ConfigError, UsageError
 
     settings = asked.settings()
@@ -92,7 +97,8 @@ def prepared(asked: Asked) -> Mailing:
         raise ConfigError(f'{where}: nobody is to be mailed; add a [[channel]] with kind = "email", host, sender and to')
     if asked.tag and any(group.tags for group in found):
         raise UsageError("--email sends each group of [[report.send]] the checks with its tags; leave --tag away")
-    channels = {
-        group.channel.name: open_channel(group.channel, os.environ, asked.folder, now) for group in found
-    }
-    return Mailing(asked, settings, found, channels)
+    mailing = Mailing(asked, settings, found)
+    with ExitStack() as open_:  # what is wrong in a [[channel]] is said before the digest is made
+        for table in mailing.tables.values():
+            open_.enter_context(handing(asked, settings, table))
+    return mailing

@@ -20,8 +20,9 @@ RECENT = timedelta(days=7)
 
 
 def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> Iterator[Seen]:
-    """A line for each channel, for each route to one that is not there, and for messages that were given up."""
+    """A line for each channel, for each route or digest to one that is not there, and for messages that were given up."""
     from qpanalytics.alerts import open_channel
+    from qpanalytics.alerts.digests import groups
 
     for table in settings.channel:
         try:
@@ -35,6 +36,10 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
         for name in (*route.to, *(route.escalate.to if route.escalate else ())):
             if name not in known:
                 yield Seen("bad", f"channels: route[{number}] goes to {spell.quoted(name)}, which is no [[channel]]; describe it")
+    try:
+        groups(settings)
+    except QpaError as error:
+        yield Seen("bad", f"channels: {error}")
     try:
         yield from _deliveries(store, clock)
     except QpaError as error:
