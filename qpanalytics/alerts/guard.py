@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -19,8 +20,10 @@ from typing import Any
 
 import httpcore
 
-from qpanalytics.sources.transport import Backend
+from qpanalytics.sources.transport import Backend, Stream
 
+#: To connect, where no other time is set, seconds.
+LONGEST_S = 10.0
 #: How often a wait is interrupted to see whether it was broken off, seconds.
 _GLANCE_S = 0.1
 #: IPv6 prefixes that lead to an IPv4 address in their last 32 bits.
@@ -64,7 +67,7 @@ class Guard(Backend):
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
         """Within `timeout` for all addresses together. PrivateAddress, or what httpcore raises."""
-        until = monotonic() + (timeout or 10.0)
+        until = monotonic() + (timeout or LONGEST_S)
 
         def connect() -> httpcore.NetworkStream:
             failed: Exception | None = None
@@ -77,7 +80,11 @@ class Guard(Backend):
                     failed = failed or error
             raise failed or httpcore.ConnectTimeout()
 
-        stream = self._aside(connect, until)
+        return self.keep(connect, until)
+
+    def keep(self, work: Callable[[], httpcore.NetworkStream], until: float) -> httpcore.NetworkStream:
+        """The connection that `work` makes, to be broken off with the others."""
+        stream = _Kept(self._aside(work, until), self)
         with self._lock:
             self._streams.append(stream)
         return stream
@@ -133,6 +140,20 @@ class Guard(Backend):
         """Lets go of connections that have ended."""
         with self._lock:
             self._streams.clear()
+
+
+class _Kept(Stream):
+    """A connection that a guard can break off, also once it is encrypted: the socket is another one then."""
+
+    def __init__(self, inner: httpcore.NetworkStream, guard: Guard) -> None:
+        super().__init__(inner)
+        self._guard = guard
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        until = monotonic() + (timeout or LONGEST_S)
+        return self._guard.keep(lambda: self._inner.start_tls(ssl_context, server_hostname, timeout), until)
 
 
 def _hang_up(stream: httpcore.NetworkStream) -> None:
