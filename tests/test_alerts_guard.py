@@ -279,7 +279,11 @@ def test_closing_a_channel_ends_a_wait_for_an_answer() -> None:
 
 def test_closing_a_channel_ends_a_wait_for_an_answer_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with Line(lambda caller: line.closing.wait(20), tls=tls(certificate)) as line:  # type: ignore[arg-type]
+
+    def hang(_: socket.socket) -> None:
+        line.closing.wait(20)
+
+    with Line(hang, tls=tls(certificate)) as line:
         url = line.url.replace("http:", "https:")
         channel = hook("https://hooks.example/x", api_url=url, timeout=60, connect_timeout=60)
         error = closing_soon(channel, lambda: line.heads)

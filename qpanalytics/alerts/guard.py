@@ -71,11 +71,12 @@ class Guard(Backend):
 
         def connect() -> httpcore.NetworkStream:
             failed: Exception | None = None
-            for address in self._addresses(host, port):
-                if (left := until - monotonic()) <= 0:
-                    break
+            addresses = self._addresses(host, port)
+            for number, address in enumerate(addresses):
+                # one that leads nowhere, as that of a broken IPv6, leaves time for the others
+                share = max(until - monotonic(), 0.001) / (len(addresses) - number)
                 try:
-                    return super(Guard, self).connect_tcp(address, port, left, local_address, socket_options)
+                    return super(Guard, self).connect_tcp(address, port, share, local_address, socket_options)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                     failed = failed or error
             raise failed or httpcore.ConnectTimeout()
@@ -87,6 +88,8 @@ class Guard(Backend):
         stream = _Kept(self._aside(work, until), self)
         with self._lock:
             self._streams.append(stream)
+            if self._closed:
+                _hang_up(stream)
         return stream
 
     def _addresses(self, host: str, port: int) -> list[str]:
@@ -130,11 +133,10 @@ class Guard(Backend):
 
     def break_off(self) -> None:
         """Ends every connection, and every wait for one, from any thread; none is opened afterwards."""
-        self._closed = True
         with self._lock:
-            streams, self._streams = self._streams, []
-        for stream in streams:
-            _hang_up(stream)
+            self._closed = True
+            for stream in self._streams:
+                _hang_up(stream)
 
     def forget(self) -> None:
         """Lets go of connections that have ended."""

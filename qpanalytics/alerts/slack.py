@@ -34,7 +34,7 @@ class Slack:
         """Slack answers `ok`, or a word for what it does not like."""
         reply, why = self._post.json(payload(message)), ""
         body = _words(reply)
-        if reply.status == 400 and re.fullmatch("[a-z_]*blocks[a-z_]*", body):  # what is wrong with our blocks must not silence the alert
+        if reply.status == 400 and re.fullmatch("[a-z_]*blocks[a-z_]*", body):  # they must not silence the alert
             text = escaped(told.cut(told.text(message), MOST_SECTION))
             reply, why = self._post.json({"text": text, "mrkdwn": False}), "it took the text and not the blocks"
             body = _words(reply)
