@@ -74,7 +74,7 @@ class Deliverer:
         until = monotonic() + within_s
         for lane in self._running():
             lane.join(max(until - monotonic(), 0.0))
-        ended = not self._running()
+        ended = not any(lane.is_alive() for lane in self._running())
         return self.stop() and ended
 
     def stop(self, within_s: float = STOP_S) -> bool:

@@ -135,5 +135,5 @@ def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], dat
     token = secrets.need("token")
     if not re.fullmatch(r"[A-Za-z0-9_:-]{1,200}", token):
         raise ConfigError(f"channel {spell.quoted(table.name)}: token holds characters that no bot's token has; set it again")
-    post = Post.to(table.api_url or API, table, clock)
+    post = Post.to(table.api_url or API, table, clock, secrets=token.split(":"))
     return Telegram(table.name, post, token=token, chat=chat, thread=table.thread, memory=memory)
