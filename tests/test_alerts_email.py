@@ -303,6 +303,16 @@ def test_closing_a_channel_breaks_off_what_it_waits_for() -> None:
         assert time.monotonic() - began < 30
 
 
+def test_closing_breaks_off_also_what_is_encrypted(trusted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    with MailServer(Handler(data="hang"), certificate=trusted) as server:
+        told = table(server.port, host="localhost", tls="starttls", timeout=60)
+        channel = open_channel(told, {}, Path(), lambda: NOW)
+        threading.Timer(0.5, channel.close).start()
+        with pytest.raises(DeliveryError, match="broken off"):
+            channel.send(ALERT, "k")
+
+
 class answering:
     """A port at which everybody is sent the same, in pieces of ten bytes, and nothing after that."""
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +17,15 @@ import sample_facts
 from command import qpa, refused
 from mail_server import Handler, MailServer
 
+from qpanalytics.alerts import open_channel
 from qpanalytics.alerts.base import heard, said
 from qpanalytics.alerts.digests import groups, letters, nobody
+from qpanalytics.alerts.outbox import Job, Outbox
 from qpanalytics.errors import ConfigError
 from qpanalytics.report import Report
 from qpanalytics.report.model import Facts
 from qpanalytics.settings import Settings
+from qpanalytics.store.state import State
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 CHECKS = """check,schedule,tz,grace_s,valid_from,tags
@@ -263,6 +267,29 @@ def test_doctor_looks_at_whom_digests_go_to(folder: Path) -> None:
     (folder / "qpa.toml").write_text(CONFIG.format(port=25).replace('channel = "mail"', 'channel = "mial"'))
     done = qpa(folder, "doctor")
     assert 'report.send[1].channel: "mial" is no channel; there is mail' in done.stdout + done.stderr
+    routed = '[[route]]\nto = ["mail"]\n'
+    (folder / "qpa.toml").write_text(CONFIG.format(port=25).split("[[report.send]]")[0].replace("\nto =", "\n#to =") + routed)
+    assert 'route[1] goes to "mail", which has no to' in qpa(folder, "doctor").stdout
+
+
+def test_a_digest_that_waits_in_the_outbox_is_mailed_whole(tmp_path: Path, server: MailServer) -> None:
+    server.taken.clear()
+    told = settings(send=[{"channel": "mail", "to": "a@example.com"}])
+    (letter,) = letters(groups(told), lambda _: Made(sample_facts.sample(), "weekly.html"), told_at=NOW)  # type: ignore[arg-type,return-value]
+    with State(tmp_path / "state") as state:
+        Outbox(state).put(letter.digest, ["mail"], NOW)
+        job = Outbox(state).begin("mail", NOW)
+    assert isinstance(job, Job)
+    table = letter.channel.model_copy(update={"host": "127.0.0.1", "port": server.port})
+    with closing(open_channel(table, {}, tmp_path, lambda: NOW)) as channel:
+        channel.send(job.message, job.key)
+
+    (mail,) = server.taken
+    assert mail.to == ["a@example.com"]
+    (page,) = mail.message.iter_attachments()
+    assert (page.get_filename(), page.get_content()) == ("weekly.html", Made.html)
+    html = mail.message.get_body(("html",))
+    assert html is not None and html.get_content().replace("\r\n", "\n").strip() == letter.digest.html.strip()
 
 
 def test_a_test_message_reaches_the_mailbox_and_the_ledger_knows(folder: Path, server: MailServer) -> None:

@@ -19,8 +19,11 @@ from datetime import datetime
 from email.headerregistry import Address
 from typing import TYPE_CHECKING
 
+import httpcore
+
 from qpanalytics import spell
 from qpanalytics.alerts.base import DeliveryError, Digest, Memory, Message, Secrets, Sent, wanted
+from qpanalytics.alerts.guard import Guard
 from qpanalytics.alerts.letter import address, letter
 from qpanalytics.errors import ConfigError
 
@@ -88,12 +91,14 @@ class Email:
         self._user, self._password = user, password
         self._connect_s, self._answer_s = connect_s, answer_s
         self._memory = memory
+        self._guard = Guard(guarded=False)
         self._open: socket.socket | None = None
         self._closed = False
 
     def close(self) -> None:
         """Breaks off a sending that is under way."""
         self._closed = True
+        self._guard.break_off()
         self._break()
 
     def send(self, message: Message, key: str) -> Sent:
@@ -112,12 +117,12 @@ class Email:
             self._memory.put(remembered, json.dumps(sorted({one.addr_spec for one in to} - set(for_now))))
             why = self._said(*refused[for_now[0]])
             many = f"{len(to) - len(refused)} of {spell.plural(len(to), 'recipient')} took it"
-            raise self._error(f"{many}; {_some(for_now)} refused for now: {why}")
+            raise self._error(f"{many}; {_these(for_now)} refused for now: {why}")
         if took:
             self._memory.put(remembered, "[]")
         if refused:
             spec = next(iter(refused))
-            return Sent(why=f"{_some(list(refused))} refused: {self._said(*refused[spec])}")
+            return Sent(why=f"{_these(list(refused))} refused: {self._said(*refused[spec])}")
         return Sent()
 
     def _recipients(self, message: Message) -> tuple[Address, ...]:
@@ -147,6 +152,7 @@ class Email:
         finally:
             watchdog.cancel()
             self._open = None
+            self._guard.forget()
             if smtp is not None:
                 smtp.close()
 
@@ -198,7 +204,7 @@ class Email:
         sock = self._open
         if sock is not None:
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not that of a TLS socket, which takes its state away, too
 
     # What went wrong -------------------------------------------------------------------------------------------------
 
@@ -207,7 +213,7 @@ class Email:
             codes = error.recipients
             for_now = [spec for spec, (code, _) in codes.items() if code < 500]
             told = for_now or list(codes)
-            return self._error(f"{_some(told)} refused: {self._said(*codes[told[0]])}", permanent=not for_now)
+            return self._error(f"{_these(told)} refused: {self._said(*codes[told[0]])}", permanent=not for_now)
         if isinstance(error, smtplib.SMTPAuthenticationError):
             hint = "" if error.smtp_code < 500 else "; look at user and password"
             # not what it said: some servers repeat what they were sent
@@ -224,12 +230,14 @@ class Email:
         if isinstance(error, ssl.SSLError):
             return self._error(f"{step.at}: no encrypted connection ({spell.plain(error.reason or 'failed')}); see tls and port")
         lost = "may have been taken: the answer did not come" if step.data else "was not sent"
-        if step.late:
+        if self._closed:
+            why = "broken off"
+        elif step.late:
             why = "it took too long"
         elif isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):  # smtplib calls it a disconnect
             why = f"no answer within {spell.duration(self._answer_s)}" if self._open else "no connection in time"
         elif isinstance(error, smtplib.SMTPServerDisconnected):
-            why = "broken off" if self._closed else "the connection was dropped"
+            why = "the connection was dropped"
         elif isinstance(error, socket.gaierror):
             why = "no such host"
         elif isinstance(error, smtplib.SMTPException):
@@ -274,12 +282,16 @@ class _Smtp(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         of = self._of
-        sock = socket.create_connection((host, port), of._connect_s)
+        sock: socket.socket
+        try:
+            sock = of._guard.connect_tcp(host, port, of._connect_s).get_extra_info("socket")
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else TimeoutError() from None
+        sock.settimeout(of._answer_s)
         of._open = sock
         if of._tls == "tls":
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
             of._open = sock
-        sock.settimeout(of._answer_s)
         if of._closed:
             of._break()
         return sock
@@ -302,6 +314,7 @@ def _address(where: str, field: str, text: str) -> Address:
         raise ConfigError(f"{where}: {field}: {error}") from None
 
 
-def _some(specs: Sequence[str]) -> str:
+def _these(specs: Sequence[str]) -> str:
+    """The beginning of what became of some addresses: "a@example.com was", "a@example.com, b@example.com were"."""
     more = f" and {len(specs) - 3} more" if len(specs) > 3 else ""
     return f"{', '.join(spell.plain(spec) for spec in specs[:3])}{more} {'was' if len(specs) == 1 else 'were'}"

@@ -31,11 +31,13 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
             yield Seen("bad", f"channels: {error}")
         else:
             yield Seen("ok", f"channels: {table.name}, {table.kind}; try it: qpa alert test {table.name}")
-    known = {table.name for table in settings.channel}
+    known = {table.name: table for table in settings.channel}
     for number, route in enumerate(settings.route, 1):
         for name in (*route.to, *(route.escalate.to if route.escalate else ())):
             if name not in known:
                 yield Seen("bad", f"channels: route[{number}] goes to {spell.quoted(name)}, which is no [[channel]]; describe it")
+            elif known[name].kind == "email" and not known[name].to:
+                yield Seen("bad", f'channels: route[{number}] goes to {spell.quoted(name)}, which has no to; add to = ["a@example.com"]')
     try:
         groups(settings)
     except QpaError as error:
