@@ -34,10 +34,11 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
     known = {table.name: table for table in settings.channel}
     for number, route in enumerate(settings.route, 1):
         for name in (*route.to, *(route.escalate.to if route.escalate else ())):
+            goes = f"channels: route[{number}] goes to {spell.quoted(name)}, which"
             if name not in known:
-                yield Seen("bad", f"channels: route[{number}] goes to {spell.quoted(name)}, which is no [[channel]]; describe it")
+                yield Seen("bad", f"{goes} is no [[channel]]; describe it")
             elif known[name].kind == "email" and not known[name].to:
-                yield Seen("bad", f'channels: route[{number}] goes to {spell.quoted(name)}, which has no to; add to = ["a@example.com"]')
+                yield Seen("bad", f'{goes} has no to; add to = ["ops@example.com"]')
     try:
         groups(settings)
     except QpaError as error:
