@@ -183,6 +183,21 @@ def test_a_round_ends_in_time_though_a_channel_hangs(desk: Desk) -> None:
     assert [row["status"] for row in deliveries(desk.state)] == ["unclear"]
 
 
+def test_what_is_under_way_when_it_is_stopped_comes_to_its_end(desk: Desk) -> None:
+    def slow(_: Taken) -> Answer:
+        time.sleep(0.3)
+        return OK_SLACK
+
+    with Receiver(slow) as server:
+        for number in range(3):
+            desk.outbox.put(alert(f"i{number}"), ["oncall"], now())
+        deliverer = desk.deliverer(described("oncall", "slack", server.url, timeout=60))
+        deliverer.wake()
+        server.wait(1)
+        assert deliverer.stop()
+    assert [row["status"] for row in deliveries(desk.state)] == ["waiting", "waiting", "sent"]
+
+
 def test_a_bug_in_a_channel_ends_neither_its_thread_nor_a_message(desk: Desk) -> None:
     class Buggy:
         name, distinguishes, sent = "oncall", True, 0

@@ -78,10 +78,17 @@ class Deliverer:
         return self.stop() and ended
 
     def stop(self, within_s: float = STOP_S) -> bool:
-        """Breaks off what is under way, which is tried again later, and ends the threads; whether they all ended."""
+        """Ends the threads; whether they all ended in time.
+
+        What is under way has half of the time to come to an end; then it is broken off, and tried again later.
+        """
         self.stopping.set()
         until = monotonic() + within_s
         lanes = self._running()
+        for lane in lanes:
+            lane.news.set()
+        for lane in lanes:
+            lane.join(max(until - within_s / 2 - monotonic(), 0.0))
         for lane in lanes:
             lane.break_off()
         for lane in lanes:
@@ -91,7 +98,7 @@ class Deliverer:
     def leave(self, lane: _Lane) -> bool:
         """Whether a lane may end: not if something was put for it meanwhile."""
         with self._lock:
-            if lane.news.is_set() and not self.stopping.is_set() and not self.one_round:
+            if lane.news.is_set() and not (self.stopping.is_set() or self.one_round):
                 return False
             self._lanes.pop(lane.channel, None)
             return True
@@ -121,7 +128,6 @@ class _Lane(threading.Thread):
 
     def break_off(self) -> None:
         """Ends what is under way, from another thread."""
-        self.news.set()
         if (channel := self._open) is not None:
             channel.close()
 
