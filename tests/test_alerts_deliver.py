@@ -101,8 +101,8 @@ def test_a_dead_channel_delays_no_other(desk: Desk) -> None:
     ("kind", "yes", "faults", "arrived"),
     [
         ("pagerduty", OK_PAGERDUTY, [FAILS, HANG, DROP, DROP, PAGE, LIMITED._replace(headers=(("Retry-After", "0.1"),))], 7),
-        ("telegram", OK_TELEGRAM, [FAILS, DROP, PAGE], 4),
-        ("slack", OK_SLACK, [FAILS, PAGE, HANG], 4),
+        ("telegram", OK_TELEGRAM, [FAILS, DROP, HANG, DROP, FAILS, Answer(404), PAGE], 4),
+        ("slack", OK_SLACK, [FAILS, PAGE, HANG, HANG, DROP], 4),
         ("webhook", Answer(204, b""), [FAILS, DROP, HANG, DROP], 5),
     ],
 )
@@ -119,13 +119,18 @@ def test_a_message_gets_through_whatever_went_wrong_before(
         assert len({taken.json["dedup_key"] for taken in server.taken}) == 1
 
 
-@pytest.mark.parametrize(("kind", "silent"), [("telegram", HANG), ("slack", DROP)])
-def test_a_channel_that_cannot_tell_a_repetition_gets_at_most_one(desk: Desk, kind: str, silent: str) -> None:
-    with Receiver(silent) as server:
+@pytest.mark.parametrize(
+    ("kind", "silent", "path"), [("telegram", HANG, "/bot123456:averysecrettoken/getMe"), ("slack", DROP, "/averysecret")]
+)
+def test_a_channel_that_cannot_tell_a_repetition_gets_at_most_one(desk: Desk, kind: str, silent: str, path: str) -> None:
+    """And that one only when it answers again at all."""
+    with Receiver(silent, silent, FAILS, Answer(405), silent) as server:
         desk.outbox.put(alert(), ["oncall"], now())
         desk.deliverer(described("oncall", kind, server.url)).wake()
         desk.until(lambda counts: counts["oncall", "unclear"] == 2 and not desk.outbox.waiting())
-    assert len(server.taken) == 2
+    assert (len(server.taken), [taken.path for taken in server.asked]) == (2, [path] * 3)
+    statuses = [(row["status"], row["attempt"]) for row in deliveries(desk.state)]
+    assert statuses == [("unclear", 4), ("retrying", 3), ("retrying", 2), ("unclear", 1)]
 
 
 def test_a_wrong_token_stops_at_once_and_is_shown_without_it(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.alerts import open_channel
-from qpanalytics.alerts.base import DeliveryError, Sent
+from qpanalytics.alerts.base import Asks, DeliveryError, Sent
 from qpanalytics.alerts.outbox import Job, Learned, Outbox, retry_s
 from qpanalytics.errors import ConfigError, StoreError
 
@@ -168,6 +168,9 @@ class _Lane(threading.Thread):
         try:
             if self._open is None:
                 self._open = self._owner.opened(self.channel)
+            if job.unclear and not self._open.distinguishes and isinstance(self._open, Asks):
+                # It may have the message; the one more try that it gets shall not be lost on a server that is down.
+                self._open.ask()
             return self._open.send(job.message, job.key)
         except DeliveryError as error:
             return error
