@@ -146,6 +146,24 @@ def test_a_wrong_token_stops_at_once_and_is_shown_without_it(desk: Desk) -> None
     assert len(server.taken) == 1 and desk.troubles == [row["why"]]
 
 
+def test_a_token_that_was_set_anew_is_used_for_the_next_message(desk: Desk) -> None:
+    token = desk.state.path.with_name("token")
+    token.write_text("1:old")
+
+    def known(taken: Taken) -> Answer:
+        return OK_TELEGRAM if "/bot1:new/" in taken.path else Answer(401)
+
+    with Receiver(known) as server:
+        deliverer = desk.deliverer(described("oncall", "telegram", server.url, token="file:token"))
+        desk.outbox.put(alert("i1"), ["oncall"], now())
+        deliverer.wake()
+        desk.until(lambda counts: counts["oncall", "failed"] == 1)
+        token.write_text("1:new")
+        desk.outbox.put(alert("i2"), ["oncall"], now())
+        deliverer.wake()
+        desk.until(lambda counts: counts["oncall", "sent"] == 1)
+
+
 def test_what_a_channel_asked_for_is_waited_for(desk: Desk) -> None:
     limited = LIMITED._replace(headers=(("Retry-After", "1"),))
     with Receiver(limited, OK_SLACK) as server:

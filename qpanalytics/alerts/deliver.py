@@ -193,8 +193,11 @@ class _Lane(threading.Thread):
         except StoreError as error:
             self._complain(f"{self.channel}: how a message was sent could not be recorded: {error}")
             return False
-        self._failures = 0 if status == "failed" else self._failures + 1
         self._complain(str(how))
+        self._failures = 0 if status == "failed" else self._failures + 1
+        if status == "failed" and self._open is not None:  # its token may be another by the next message
+            self._open.close()
+            self._open = None
         return True
 
     def _complain(self, said: str) -> None:
