@@ -225,6 +225,11 @@ def test_markup_that_telegram_cannot_read_is_sent_as_plain_text() -> None:
     assert "parse_mode" not in server.taken[1].json and "<b>" not in server.taken[1].json["text"]
 
 
+def test_a_yes_that_broke_off_may_be_one() -> None:
+    error = failure("telegram", Answer(200, b'{"ok":tr'))
+    assert (error.unclear, error.permanent, error.http_status) == (True, False, 200)
+
+
 def test_telegrams_own_word_on_waiting_counts() -> None:
     limited = Answer(
         429, b'{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 9","parameters":{"retry_after":9}}'

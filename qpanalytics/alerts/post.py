@@ -130,11 +130,26 @@ class Post:
 
     def content(self, body: bytes, path: str = "", headers: Mapping[str, str] | None = None) -> Reply:
         """Posts JSON that is encoded already."""
+        return self._exchange("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+
+    def ask(self, path: str = "") -> None:
+        """Whether the server answers, found out by a GET, which tells nobody anything. DeliveryError if it does not."""
+        try:
+            reply = self._exchange("GET", path, b"", {})
+        except DeliveryError:
+            answers = False
+        else:
+            answers = reply.status < 500 and reply.status != 429
+        if not answers:
+            raise DeliveryError(
+                f"{self._channel}: it does not answer yet; the message, which may have arrived, is sent once more when it does."
+            )
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         url = self._url if not path else self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path.encode())
-        told = {"Content-Type": "application/json", **(headers or {})}
         with exchange(self._connect_s + self._answer_s, silent=True):
             try:
-                return self._answer(self._client.build_request("POST", url, content=body, headers=told))
+                return self._answer(self._client.build_request(method, url, content=body or None, headers=dict(headers)))
             except PrivateAddress:
                 failure = self._private()
             except FAILURES as error:
@@ -172,10 +187,11 @@ class Post:
         """A reply that is no yes. `said` is what the other side says of it, shown if it looks like words."""
         status = reply.status
         wait = reply.retry_after_s if retry_after_s is None else retry_after_s
-        reason = f"{status}{self._reason(said)}"
+        reason, unclear = f"{status}{self._reason(said)}", False
         if reply.taken:
             text = f"it answered with a web page ({reason}); a login or a proxy stands before it, or the address is wrong"
             text = text if reply.is_page else f"it answered with something that is no yes ({reason})"
+            unclear = not reply.is_page and not said  # a yes that broke off
         elif 300 <= status < 400:
             text = f"it sends us on to another address ({reason}), where nothing is sent; set the address that it moved to"
             permanent = permanent or status in (301, 308)
@@ -192,8 +208,9 @@ class Post:
         permanent = permanent or (400 <= status < 500 and status not in (408, 425, 429))
         later = f" It wants to be left alone for {duration(wait)}." if wait and not permanent else ""
         return DeliveryError(
-            f"{self._channel}: {text}.{later}", permanent=permanent, retry_after_s=None if permanent else wait, http_status=status
-        )
+            f"{self._channel}: {text}.{later}", permanent=permanent, retry_after_s=None if permanent else wait,
+            http_status=status, unclear=unclear,
+        )  # fmt: skip
 
     def _reason(self, said: str) -> str:
         """What the other side says of its refusal, as the end of a parenthesis; nothing that could be an address or a key."""

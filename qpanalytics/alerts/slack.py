@@ -43,6 +43,10 @@ class Slack:
             return Sent(reply.status, why if body in ("ok", "") else "it answered something else than ok")
         raise self._post.refusal(reply, body if re.fullmatch("[a-z_]{2,60}", body) else "")
 
+    def ask(self) -> None:
+        """Whether Slack answers at all; a hook takes nothing by GET."""
+        self._post.ask()
+
     def close(self) -> None:
         self._post.close()
 
