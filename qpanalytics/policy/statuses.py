@@ -7,6 +7,7 @@ Instants are epoch microseconds, and the clock of a check is event time: it stan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from qpanalytics.ledger.versions import FOREVER_US, Version
@@ -61,7 +62,7 @@ class Clock:
     def said(self) -> dict[str, Any]:
         """The state as JSON values; what is empty is left out."""
         every = {
-            "versions": [{n: getattr(v, n) for n in Version.__dataclass_fields__} | {"tags": list(v.tags)} for v in self.versions],
+            "versions": [{**asdict(v), "tags": list(v.tags)} for v in self.versions],
             "clock": self.clock, "first_ping": self.first_ping, "acted": self.acted, "success": self.success,
             "last": self.last and list(self.last), "open": self.open.said() if self.open.runs else None,
             "pauses": self.pauses, "carried": self.carried, "missed": self.missed and list(self.missed), "silence": self.silence,
@@ -177,10 +178,14 @@ class Clock:
             if was_down and self.down(self.clock) is None:
                 self.tell("well", at, {})
         elif self.last == (at, ok):
-            found = holder(self.reigns, at if run is None else run.started)
             started = None if run is None else run.started
-            where = {} if found is None else {"expected_at": found[1].expected, "deadline_at": found[1].deadline}
+            where = self._where(at if started is None else started)
             self.tell("failed", at, {"completed_at": at, "started_at": started, "duration_s": duration_s, **where, **figures})
+
+    def _where(self, at: int) -> dict[str, Any]:
+        """The occurrence that a run at this instant belongs to, where ticks are fixed."""
+        found = holder(self.reigns, at)
+        return {} if found is None else {"expected_at": found[1].expected, "deadline_at": found[1].deadline}
 
     # Time --------------------------------------------------------------------------------------------------------------
 
@@ -222,9 +227,7 @@ class Clock:
             self.tell("missed", at, {"deadline_at": at, "silent_since": self.last[0], "began": bool(self.open.runs)})
         hung = [run for run in self.open.runs if self._limit(run) == at]
         if hung and (self.success is None or at > self.success) and at >= self.since(at):
-            window = holder(self.reigns, hung[0].started)
-            where = {} if window is None else {"expected_at": window[1].expected, "deadline_at": window[1].deadline}
-            self.tell("hung", at, {"started_at": hung[0].started, "limit_at": at, "began": True, **where})
+            self.tell("hung", at, {"started_at": hung[0].started, "limit_at": at, "began": True, **self._where(hung[0].started)})
         if any(at == reign.until for reign in self.reigns):
             self._leave(at)
             if self.version(at) is None:
