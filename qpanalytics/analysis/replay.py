@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from qpanalytics import spell
+from qpanalytics.analysis.alternatives import NOWHERE, Alternative
 from qpanalytics.analysis.reading import Row, counts, reals, texts
-from qpanalytics.analysis.replaying import Override, past, sent
+from qpanalytics.analysis.replaying import past, sent
 from qpanalytics.instants import micros
 from qpanalytics.policy.changes import Change, Incident, IncidentChange, Member, Notice
+from qpanalytics.policy.events import Event
 from qpanalytics.policy.routing import within
 from qpanalytics.policy.rules import Policy
 from qpanalytics.words import Columns
@@ -54,15 +56,6 @@ PAGES = ("open", "escalate")
 BAD = ("missed", "failed", "hung")
 
 
-@dataclass(frozen=True)
-class Alternative:
-    """A policy with a name, and what it changes of the checks."""
-
-    name: str
-    policy: Policy
-    overrides: tuple[Override, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One expected run as it ended."""
@@ -88,7 +81,7 @@ class _Told:
 
 
 def replay(
-    history: History, *, policies: Sequence[Alternative] = (), tz: str = "UTC", drift: bool = False
+    history: History, *, policies: Sequence[Alternative] = (), tz: str = "UTC", also: Sequence[Event] = ()
 ) -> pd.DataFrame:
     """What each policy would have sent over the window, one row each; without any, the policy that needs no configuration.
 
@@ -97,13 +90,14 @@ def replay(
     or hung, or came later than `late_is_real_s` of the policy (default: half the gap to the next run), *false* if its runs
     all came by themselves before that. Failures in a row, groups and quiet hours hold pages back: a bad run is *missed* if
     no incident that was told covers it.
-    Time to notice runs from the expected time, so a long grace shows in it. Drift is told daily by an analysis and left out.
+    Time to notice runs from the expected time, so a long grace shows in it. `also` are further facts that were known
+    then, such as what a daily analysis of drift said (`policy.events.Told`); without them drift is left out.
 
     >>> replay(qpa.demo()).pages.item() >= replay(qpa.demo()).real.item()
     True
     """
     chosen = tuple(policies) or (default(history),)
-    told = _run(history, chosen)
+    told = _run(history, chosen, also)
     rows = [_row(one, found, runs, history, tz) for one, (found, runs) in zip(chosen, told, strict=True)]
     names = [row["policy"] for row in rows]
     whole = ("checks", "n", "bad", "pages", "real", "false", "unjudged", "missed", "night_pages", "notices")
@@ -146,16 +140,18 @@ def differences(history: History, one: Alternative, other: Alternative) -> pd.Da
 
 def default(history: History, name: str = "in force") -> Alternative:
     """What holds without a configuration: every critical check and every warning goes to one channel."""
-    return Alternative(name, Policy(channels=("page",), maintenance=history.maintenance, promises=history.promises))
+    return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
 
 
 def _said(told: tuple[int, str] | None) -> str:
     return "" if told is None else f"{told[1]} at {spell.iso(told[0])}"
 
 
-def _run(history: History, chosen: Sequence[Alternative]) -> list[tuple[_Told, dict[Key, _Run]]]:
+def _run(
+    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = ()
+) -> list[tuple[_Told, dict[Key, _Run]]]:
     with history.session():
-        happened = past(history)
+        happened = past(history, also)
         ended = history.sql("replay_occurrences").to_pylist()
     since_us = micros(history.since)
     found = []

@@ -13,7 +13,18 @@ from qpanalytics.ledger import tables
 from qpanalytics.ledger.versions import FOREVER_US, Version
 from qpanalytics.policy.changes import Change
 from qpanalytics.policy.engine import Engine
-from qpanalytics.policy.events import CannotTell, Event, Paused, Ping, Promised, Resumed, Seen
+from qpanalytics.policy.events import (
+    CannotTell,
+    Event,
+    Paused,
+    Ping,
+    Promised,
+    QueueLook,
+    Resumed,
+    Seen,
+    WorkerSeen,
+    WorkersLook,
+)
 from qpanalytics.policy.rules import Policy
 
 if TYPE_CHECKING:
@@ -51,8 +62,8 @@ class Past:
     until_us: int
 
 
-def past(history: History) -> Past:
-    """The pings, pauses and looks of a history's window, and from what was under way before it on."""
+def past(history: History, also: Iterable[Event] = ()) -> Past:
+    """The pings, pauses and looks of a history's window, and from what was under way before it on; and what else is told."""
     end = min(history.until, history.as_of + TICK)
     lead = history.since - LEAD if history.since > instant(0) + LEAD else history.since
     with history.session():
@@ -66,7 +77,7 @@ def past(history: History) -> Past:
         silent = history.sql("replay_gaps").to_pylist()
     lead_us, until_us = micros(lead), micros(end)
     columns = [pings.column(i).to_pylist() for i in range(pings.num_columns)]
-    events: list[Event] = [Ping(*row) for row in zip(*columns, strict=True)]
+    events: list[Event] = [*(Ping(*row) for row in zip(*columns, strict=True)), *also, *_looks(history)]
     names = {check: name for check, name, _ in listed}
     for check, stretches in pauses.items():
         for since, until in stretches:
@@ -82,6 +93,26 @@ def past(history: History) -> Past:
     versions = {name: tuple(promised[check]) for check, name, _ in listed}
     afters = {check: after for check, _, after in history.joins if after is not None}
     return Past(tuple(events), versions, {name: source for _, name, source in listed}, afters, lead_us, until_us)
+
+
+def _looks(history: History) -> list[Event]:
+    """Looks at queues and workers in the window; with checks picked, none."""
+    if history.pick.checks or history.pick.tags:
+        return []
+    found: list[Event] = []
+    for row in history.looks("queue_looks").to_pylist():
+        found.append(QueueLook(row["source"], row["queue"], micros(row["taken_at"]), **{name: row[name] for name in _QUEUE}))
+    workers: dict[tuple[str, int], list[WorkerSeen]] = {}
+    for row in history.looks("worker_looks").to_pylist():
+        queues = None if row["queues"] is None else tuple(row["queues"])
+        seen = WorkerSeen(row["worker"], row["state"], queues, row["oldest_running_s"], row["restarts"])
+        workers.setdefault((row["source"], micros(row["taken_at"])), []).append(seen)
+    return found + [WorkersLook(source, at, tuple(seen)) for (source, at), seen in workers.items()]
+
+
+_QUEUE = (
+    "depth", "oldest_age_s", "oldest_is", "active", "orphaned", "retrying", "dead", "processed_total", "failed_total", "paused",
+)  # fmt: skip
 
 
 def sent(happened: Past, policy: Policy, overrides: Iterable[Override] = ()) -> list[Change]:

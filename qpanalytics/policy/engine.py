@@ -283,7 +283,7 @@ class Engine:
                 elif isinstance(event, Resumed):
                     check.clock.resume(at)
                 elif isinstance(event, CannotTell):
-                    check.clock.silence = None if event.silence_s is None else round(event.silence_s * 1e6)
+                    check.clock.fall_silent(event.silence_s)
                 elif isinstance(event, Lost):
                     check.holes = [*check.holes, (event.since, event.until)][-8:]
                     self._queue(*self._looks.lost(check.source, event))
