@@ -157,7 +157,7 @@ class Desk:
         every = self._policy.table.remind
         if every is None:
             return None
-        wait_s = min(every * 2 ** min(record.reminded, 20), max(every, DAY_S))
+        wait_s = min(every * 2.0 ** min(record.reminded, 20), max(every, DAY_S))
         return at + round(wait_s * SECOND)
 
     @property
@@ -168,8 +168,10 @@ class Desk:
     def _full(self, state: dict[str, Any], at: int) -> int | None:
         """When there is room again on a channel that has had its share."""
         table = self._policy.table
-        lately = [t for t in state["log"] if t > at - table.limit_per * SECOND]
-        return int(lately[-table.limit] + table.limit_per * SECOND) if len(lately) >= table.limit else None
+        lately: list[int] = [t for t in state["log"] if t > at - table.limit_per * SECOND]
+        if len(lately) < table.limit:
+            return None
+        return lately[-table.limit] + round(table.limit_per * SECOND)
 
     @staticmethod
     def _log(state: dict[str, Any], at: int, per_s: float) -> None:

@@ -255,6 +255,8 @@ class Clock:
         if self.excused(window) or not self.watched.saw(window.start, window.deadline):
             return
         self.missed = (window if self.missed is None else self.missed[0], window)
+        if not self.acted:  # one that never reported is new, not down
+            return
         begun = [run.started for run in self.open.runs if run.started >= window.start]
         self.tell(
             "late" if begun else "missed", window.deadline,
