@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import oracle
 import policy_clock
@@ -49,7 +50,7 @@ def test_statuses_on_the_way_are_those_of_the_ledger(h: History, data: st.DataOb
 def test_a_clock_that_is_put_away_as_json_and_taken_up_again_goes_on_the_same(h: History) -> None:
     pauses = disjoint(h.pauses)
     asked = {ping.received_at + 1 for ping in h.pings} | {h.as_of, h.as_of + DAY}
-    known = {"pauses": pauses, "vouched": h.vouched}
+    known: dict[str, Any] = {"pauses": pauses, "vouched": h.vouched}
 
     def again(clock: Clock) -> Clock:
         return Clock(clock.name, clock.watched, clock.tell, json.loads(json.dumps(clock.said())))
