@@ -33,6 +33,7 @@ from qpanalytics.schedules import zones
 from qpanalytics.settings_channels import ChannelTable
 from qpanalytics.settings_errors import explain, keys
 from qpanalytics.settings_grace import GraceTable
+from qpanalytics.settings_policy import PolicyTable, RouteTable
 from qpanalytics.settings_report import ReportTable
 from qpanalytics.settings_values import (
     Address,
@@ -41,7 +42,6 @@ from qpanalytics.settings_values import (
     Names,
     Period,
     Rank,
-    Ranks,
     Reference,
     Seconds,
     Secret,
@@ -275,34 +275,6 @@ class Maintenance(Table):
         return merged
 
 
-class EscalateTable(Table):
-    """Who else is told, and after how many seconds without an acknowledgement."""
-
-    after: Period
-    to: Names
-
-
-class RouteTable(Table):
-    """Which alerts go to which channels; what it does not name, it does not look at."""
-
-    to: Names
-    severity: Ranks = ()
-    tags: Texts = ()
-    checks: Names = ()
-    sources: Names = ()
-    conditions: Names = ()
-    between: Text | None = None
-    tz: Zone = "UTC"
-    escalate: EscalateTable | None = None
-
-    @field_validator("between")
-    @classmethod
-    def _clock_times(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
-            raise ValueError(f'{quoted(value)} is not two times of day; try "22:00-07:00"')
-        return value
-
-
 class WatchTable(Table):
     """How the watch goes: seconds between looks, when digests go out, whom it pings in turn."""
 
@@ -326,6 +298,7 @@ class Settings(Table):
     watch: WatchTable = WatchTable()
     report: ReportTable = ReportTable()
     grace: GraceTable = GraceTable()
+    policy: PolicyTable = PolicyTable()
 
     @model_validator(mode="after")
     def _one_promise_at_a_time(self) -> Self:
