@@ -189,16 +189,6 @@ def _secret(value: object) -> Secret:
     raise ValueError('a secret must not stand in this file; write "env:NAME" or "file:PATH" and put it there')
 
 
-class Table(BaseModel):
-    """One table of `qpa.toml`: immutable, and no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    def given(self, field: str) -> bool:
-        """Whether the field was written, or is only our default."""
-        return field in self.model_fields_set
-
-
 Text = Annotated[str, BeforeValidator(text)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
