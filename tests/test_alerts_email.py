@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from mail_server import PASSWORD, USER, Handler, MailServer
 
 from qpanalytics.alerts import open_channel
-from qpanalytics.alerts.base import Alert, DeliveryError, Digest, Forgetful, Memory, Message, Sent
+from qpanalytics.alerts.base import Alert, Asks, DeliveryError, Digest, Forgetful, Memory, Message, Sent
 from qpanalytics.alerts.letter import address, letter
 from qpanalytics.errors import ConfigError
 from qpanalytics.settings_channels import ChannelTable
@@ -242,6 +243,19 @@ def test_a_mail_that_may_have_been_taken_is_said_to_be(data: str, said: str) -> 
         error = refused(table(server.port))
     assert said in str(error) and "may have been taken" in str(error)
     assert error.unclear and not error.permanent
+
+
+def test_a_server_is_asked_whether_it_answers_and_nothing_is_sent(plain: MailServer) -> None:
+    before = len(plain.taken)
+    with closing(open_channel(table(plain.port), {}, Path(), lambda: NOW)) as channel:
+        assert isinstance(channel, Asks)
+        channel.ask()
+    assert len(plain.taken) == before
+    with answering(b"421 too busy\r\n") as port, closing(open_channel(table(port), {}, Path(), lambda: NOW)) as channel:
+        assert isinstance(channel, Asks)
+        with pytest.raises(DeliveryError, match="421 too busy") as caught:
+            channel.ask()
+        assert not caught.value.unclear
 
 
 def test_who_refuses_for_good_is_named_and_the_others_are_told() -> None:

@@ -214,9 +214,11 @@ def test_with_a_link_nothing_is_attached_and_the_pages_lie_where_it_leads(folder
     server.taken.clear()
     config = CONFIG.format(port=server.port) + '[report]\nlink = "https://r.example/qpa"\n'
     (folder / "qpa.toml").write_text(config)
-    done = qpa(folder, *WEEK, "--email", "--out", "web")
+    done = qpa(folder, *WEEK, "--email", "--out", "web", "--explore")
     assert done.returncode == 0, done
-    assert sorted(path.name for path in (folder / "web").iterdir()) == ["weekly-2026-11-16-db.html", "weekly-2026-11-16.html"]
+    pages = ["weekly-2026-11-16-db.html", "weekly-2026-11-16-explore.html", "weekly-2026-11-16.html"]
+    assert sorted(path.name for path in (folder / "web").iterdir()) == pages
+    assert "weekly-2026-11-16-explore.html" in (folder / "web" / "weekly-2026-11-16.html").read_text(encoding="utf-8")
     for mail, name in zip(server.taken, ("weekly-2026-11-16.html", "weekly-2026-11-16-db.html"), strict=True):
         assert not list(mail.message.iter_attachments())
         assert f"https://r.example/qpa/{name}" in mail.message.get_body(("plain",)).get_content()  # type: ignore[union-attr]

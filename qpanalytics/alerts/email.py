@@ -125,6 +125,14 @@ class Email:
             return Sent(why=f"{_these(list(refused))} refused: {self._said(*refused[spec])}")
         return Sent()
 
+    def ask(self) -> None:
+        """Whether the server would take a mail, as far as a conversation goes in which nothing is sent. DeliveryError."""
+        with self._session() as (smtp, step):
+            step.at = "NOOP"
+            code, said = smtp.noop()
+            if code != 250:
+                raise smtplib.SMTPResponseException(code, said)
+
     def _recipients(self, message: Message) -> tuple[Address, ...]:
         own = message.to if isinstance(message, Digest) else ()
         to = tuple(_address(f"channel {spell.quoted(self.name)}", "to", one) for one in own) or self._to

@@ -40,6 +40,7 @@ class Mailing:
         from qpanalytics.report import Report
 
         assert isinstance(whole, Report)  # the page of one check is not mailed
+        whole = replace(whole, explore=False)  # the page with charts lies beside the file, not beside the mail
         known = {tag for row in whole.facts.all_rows for tag in row.tags}
         strange = {id(group): why for group in self.groups if (why := nobody(group, known))}
         for why in strange.values():
@@ -51,7 +52,7 @@ class Mailing:
         with ExitStack() as open_:
             hands = {name: open_.enter_context(handing(self.asked, self.settings, table)) for name, table in self.tables.items()}
             for letter in made:
-                if link is not None:
+                if link is not None and letter.report is not whole:
                     letter.report.write(folder)
                 # who asks once more is told once more, so the time belongs to the key
                 how, _ = hands[letter.channel.name](letter.digest, f"{letter.key} {spell.iso(letter.digest.told_at)}")
