@@ -22,4 +22,6 @@ from qpanalytics.plot.runs import runs
 from qpanalytics.plot.saturation import saturation
 from qpanalytics.plot.workers import workers
 
-__all__ = ["alt", "calendar", "depth", "drift", "durations", "flow", "grace", "lateness", "outcomes", "runs", "saturation", "workers"]
+__all__ = [
+    "alt", "calendar", "depth", "drift", "durations", "flow", "grace", "lateness", "outcomes", "runs", "saturation", "workers",
+]  # fmt: skip
