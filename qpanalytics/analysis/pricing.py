@@ -40,8 +40,11 @@ BLOCKS = 12
 HIGHEST = (10, 30)
 """Of a tenth of the runs, at least and at most so many of the highest show whether high ones come together."""
 
-CHANCE = 0.03
+CHANCE = 0.1
 """Clusters count from a chance below this on: without that, noise alone would make every check look clustered."""
+
+TOGETHER = 2.0
+"""From so many on, runs that are late together are no luck that a price could leave out."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +116,15 @@ def price(sample: Sample, limit_s: float, clusters: float, *, chosen: bool = Fal
 def _chosen(sample: Sample, told: int, clusters: float) -> float:
     """The probability that a run is a false alarm under the smallest limit that spares all but `told` of the sample.
 
-    That of an order statistic, or what the same rule would have cost block by block, whichever is more: where runs are not known to
-    be late together, only as far as it exceeds luck (the root of the number).
+    That of an order statistic, or what the same rule would have cost block by block, whichever is more: where fewer than
+    two runs come late together, only as far as it exceeds luck (the root of the number).
     """
     values = np.where(sample.false, sample.value_s, -inf)
     # one bad night must not be two halves that excuse each other
     shifted = np.roll(values, len(values) // BLOCKS // 2)
     cost = max(_cost(values, told), _cost(shifted, told)) * (BLOCKS - 1) / BLOCKS
     usual = told + 1.0
-    luck = sqrt(usual) if clusters == 1 else 0.0
+    luck = sqrt(usual) if clusters < TOGETHER else 0.0
     return min((usual + max(cost - usual - luck, 0.0)) / (len(sample) + 1), 1.0)
 
 
