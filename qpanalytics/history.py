@@ -20,7 +20,7 @@ from qpanalytics.instants import EPOCH, TICK, instant, micros
 from qpanalytics.ledger import tables
 from qpanalytics.ledger.build import build
 from qpanalytics.ledger.reading import Scope, prepare
-from qpanalytics.ledger.versions import FOREVER_US, Version, in_force
+from qpanalytics.ledger.versions import FOREVER_US, Version, in_force, scheduled_from
 from qpanalytics.store import thinning
 from qpanalytics.store.db import MemoryStore, Store
 
@@ -391,17 +391,6 @@ def _tags(version: Version | None) -> tuple[str, ...]:
     return version.tags if version else ()
 
 
-def _scheduled_from(present: Version | None, versions: Sequence[Version]) -> int:
-    """Since when the schedule in force has been the same, whatever else was promised."""
-    since = -FOREVER_US if present is None else present.from_us
-    for v in reversed(versions):
-        if present is not None and v.from_us <= present.from_us:
-            if (v.schedule, v.tz) != (present.schedule, present.tz):
-                break
-            since = v.from_us
-    return max(since, -(1 << 60))
-
-
 def _checks_table(
     rows: Sequence[tuple[Any, ...]], present: Mapping[int, Version | None], promised: Mapping[int, Sequence[Version]]
 ) -> pa.Table:
@@ -423,6 +412,6 @@ def _checks_table(
             "severity": pa.array([(v.severity if v else None) or "warning" for v in shown], pa.string()),
             "tags": pa.array([list(v.tags) if v else [] for v in shown], pa.list_(pa.string())),
             "valid_to": tables.instants([v.to_us if v else FOREVER_US for v in shown]).cast(instant),
-            "scheduled_from": tables.instants([_scheduled_from(present[r[0]], promised[r[0]]) for r in rows]).cast(instant),
+            "scheduled_from": tables.instants([scheduled_from(promised[r[0]], present[r[0]]) for r in rows]).cast(instant),
         }
     )

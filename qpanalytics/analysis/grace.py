@@ -135,7 +135,7 @@ def grace(
     the window since the last change (`analysis.regime`), whatever the shape of their lateness; a limit longer than any
     seen has no price, so a budget below that of the longest is "not reachable". Refused with `why` under 20 runs, within
     30 days of a change, where ticks cannot be told, and without a schedule. The interval is of the number that will come, not of
-    a mean: in simulation it holds for 97 of 100 checks where 95 is asked (`tests/bench/grace.py`).
+    a mean: in simulation it holds for 97 to 99 of 100 checks where 95 is asked (`tests/bench/grace.py`).
 
     `of="max_runtime"` prices how long a run may take, from its start ping; `of="period"` how long an interval check, or one whose
     ticks cannot be told, may be silent: then the period is that less the check's grace.
@@ -250,11 +250,11 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
     told = replace(told, clusters=clusters, now=now)
     if since.recent(as_of_us):
         return replace(told, why=_changed(since, of))
-    limit_s = pricing.least_limit(own, budget)
+    limit_s = pricing.least_limit(own, budget, clusters)
     if isnan(limit_s):
-        return replace(told, why=_unreachable(own, budget))
+        return replace(told, why=_unreachable(own, budget, clusters))
     best = pricing.price(own, limit_s, clusters, chosen=True)
-    return replace(told, best=best, stratum=stratum(one, since.start, budget, limit_s))
+    return replace(told, best=best, stratum=stratum(one, since.start, budget, clusters, limit_s))
 
 
 def _told(advice: Advice, of: Price) -> float:
@@ -280,10 +280,10 @@ def _changed(since: Regime, of: Of) -> str:
     )
 
 
-def _unreachable(own: Sample, budget: float) -> str:
+def _unreachable(own: Sample, budget: float, clusters: float) -> str:
     if isnan(own.longest_s):
         return f"{budget:g} a month is not reachable from n = {len(own)}: every run that came was a real problem"
-    least = pricing.price(own, own.longest_s, 1.0, chosen=True)
+    least = pricing.price(own, own.longest_s, clusters, chosen=True)
     needed, known = 30 / budget, 30 * len(own) / own.a_month
     more = f"; {spell.plural(ceil(needed), 'day')} of runs are needed at least" if known < needed else ""
     return (

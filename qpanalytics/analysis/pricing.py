@@ -43,6 +43,9 @@ HIGHEST = (10, 30)
 CHANCE = 0.1
 """Clusters count from a chance below this on: without that, noise alone would make every check look clustered."""
 
+TOGETHER = 2.0
+"""From so many on, runs that are late together are no luck that a price could leave out."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -105,23 +108,24 @@ def price(sample: Sample, limit_s: float, clusters: float, *, chosen: bool = Fal
     hidden = int((~sample.false & (sample.well_s <= limit_s)).sum())
     if np.all(limit_s >= sample.real_s) and len(sample):  # what is later is real, by definition
         return Price(limit_s, 0, 0.0, 0.0, 0.0, hidden)
-    share = _chosen(sample, told) if chosen else (told + 0.5) / (len(sample) + 1)  # Jeffreys' mean
+    share = _chosen(sample, told, clusters) if chosen else (told + 0.5) / (len(sample) + 1)  # Jeffreys' mean
     lo, hi = predicted(share, len(sample), sample.a_month, clusters)
     return Price(limit_s, told, share * sample.a_month, lo, hi, hidden)
 
 
-def _chosen(sample: Sample, told: int) -> float:
+def _chosen(sample: Sample, told: int, clusters: float) -> float:
     """The probability that a run is a false alarm under the smallest limit that spares all but `told` of the sample.
 
-    That of an order statistic; what the same rule would have cost block by block is added as far as it exceeds that by more than
-    luck (the root of the number).
+    That of an order statistic, or what the same rule would have cost block by block, whichever is more: where fewer than
+    two runs come late together, only as far as it exceeds luck (the root of the number).
     """
     values = np.where(sample.false, sample.value_s, -inf)
     # one bad night must not be two halves that excuse each other
     shifted = np.roll(values, len(values) // BLOCKS // 2)
     cost = max(_cost(values, told), _cost(shifted, told)) * (BLOCKS - 1) / BLOCKS
     usual = told + 1.0
-    return min((usual + max(cost - usual - sqrt(usual), 0.0)) / (len(sample) + 1), 1.0)
+    luck = sqrt(usual) if clusters < TOGETHER else 0.0
+    return min((usual + max(cost - usual - luck, 0.0)) / (len(sample) + 1), 1.0)
 
 
 def _cost(values: Floats, told: int) -> int:
@@ -184,7 +188,7 @@ def dispersion(sample: Sample) -> float:
     return statistic / (BLOCKS - 1) if chdtrc(BLOCKS - 1, statistic) < CHANCE else 1.0
 
 
-def least_limit(sample: Sample, budget: float) -> float:
+def least_limit(sample: Sample, budget: float, clusters: float = 1.0) -> float:
     """The smallest limit that is expected to keep `budget` false alarms a month, in round seconds.
 
     NaN where even the longest seen is expected to cost more: beyond it nothing is known.
@@ -194,7 +198,7 @@ def least_limit(sample: Sample, budget: float) -> float:
         return nan
     most = min(floor(budget / sample.a_month * (len(sample) + 1) + 1e-9) - 1, len(false) - 1)
     for told in range(most, -1, -1):
-        if _chosen(sample, told) * sample.a_month <= budget + 1e-9:
+        if _chosen(sample, told, clusters) * sample.a_month <= budget + 1e-9:
             return rounded(float(false[told]))
     return nan
 

@@ -25,7 +25,7 @@ class Stratum:
     elsewhere_s: float
 
 
-def stratum(one: Limited, start: int, budget: float, limit_s: float) -> Stratum | None:
+def stratum(one: Limited, start: int, budget: float, clusters: float, limit_s: float) -> Stratum | None:
     """The days that are best told apart from place `start` on, if that halves `limit_s` for the others; else None.
 
     Each side must have 20 runs that came, and gets half of the budget.
@@ -42,7 +42,7 @@ def stratum(one: Limited, start: int, budget: float, limit_s: float) -> Stratum 
         sides = [regime.part(own[behind]), regime.part(~own[behind])]
         if min(side.arrived for side in sides) < LEAST:
             continue
-        own_s, elsewhere_s = (pricing.least_limit(side, budget / 2) for side in sides)
+        own_s, elsewhere_s = (pricing.least_limit(side, budget / 2, clusters) for side in sides)
         if elsewhere_s <= HALVES * limit_s and elsewhere_s < own_s:  # NaN compares false
             found.append((elsewhere_s, own_s, name))
     if not found:

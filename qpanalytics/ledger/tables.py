@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from qpanalytics.ledger.pairing import Runs
-from qpanalytics.ledger.versions import FOREVER_US, Version, effective
+from qpanalytics.ledger.versions import EARLIEST_US, FOREVER_US, Version, effective
 from qpanalytics.ledger.windows import Windows
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -183,11 +183,10 @@ def ledger_table(check_ids: Sequence[int], horizons: Sequence[int], under: Seque
 def spans_table(spans: Mapping[int, Sequence[tuple[int, int]]]) -> pa.Table:
     """Spans by check; an end that never comes is NULL, a beginning that never was is the earliest instant."""
     rows = [(check, a, b) for check, parts in spans.items() for a, b in parts]
-    early = -(1 << 60)
     return pa.table(
         [
             pa.array([r[0] for r in rows], type=pa.int32()),
-            pa.array([max(r[1], early) for r in rows], type=pa.int64()).cast(_INSTANT),
+            pa.array([max(r[1], EARLIEST_US) for r in rows], type=pa.int64()).cast(_INSTANT),
             instants([r[2] for r in rows]),
         ],
         schema=SPANS_SCHEMA,
@@ -200,7 +199,7 @@ def promises_table(promises: Mapping[int, Sequence[Version]]) -> pa.Table:
     return pa.table(
         [
             pa.array([r[0] for r in rows], type=pa.int32()),
-            pa.array([min(max(r[1], -(1 << 60)), 1 << 60) for r in rows], type=pa.int64()).cast(_INSTANT),
+            pa.array([min(max(r[1], EARLIEST_US), 1 << 60) for r in rows], type=pa.int64()).cast(_INSTANT),
             pa.array([min(r[2], 1 << 60) for r in rows], type=pa.int64()).cast(_INSTANT),
             pa.array([r[3] for r in rows], type=pa.float64()),
         ],

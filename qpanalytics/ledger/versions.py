@@ -15,6 +15,8 @@ FOREVER_US = 1 << 62
 #: An early completion that still counts for its tick: this share of the gap before it, at most this long.
 EARLY_SHARE = 100
 EARLY_MOST_US = 10_000_000
+#: The earliest instant that is written into a table.
+EARLIEST_US = -(1 << 60)
 
 
 @lru_cache(maxsize=4096)
@@ -104,6 +106,19 @@ def chains(versions: Sequence[Version], pauses: Sequence[tuple[int, int]]) -> li
 def in_force(versions: Sequence[Version], at_us: int) -> Version | None:
     """The version in force at an instant."""
     return next((v for v in versions if v.from_us <= at_us < v.to_us), None)
+
+
+def scheduled_from(versions: Sequence[Version], present: Version | None) -> int:
+    """Since when the schedule of `present`, one of `versions`, has been the same, whatever else was promised meanwhile."""
+    if present is None:
+        return EARLIEST_US
+    since = present.from_us
+    for v in reversed(versions):
+        if v.from_us <= present.from_us:
+            if (v.schedule, v.tz) != (present.schedule, present.tz):
+                break
+            since = v.from_us
+    return max(since, EARLIEST_US)
 
 
 def _from(row: Mapping[str, Any], first_ping_us: int | None) -> int:
