@@ -112,7 +112,7 @@ def noise(residuals: Floats, values: Floats, segments: int, floor: float = 0.0) 
             found.append(alike ** (1 / lag))
     one, two = np.median(np.abs(np.diff(values))), np.median(np.abs(values[2:] - values[:-2]))
     if one > 0:
-        found.append(float((two / one) ** 2) * (1 - least) - 1)
+        found.append(float(min(two, 2 * one) / one) ** 2 * (1 - least) - 1)
     return Noise(variance, min(max(found), MOST_MEMORY))
 
 
