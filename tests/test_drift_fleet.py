@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from drift_fleet import BEGIN_S, DAY_S, RULES, Floats, fleet, remembering, score, series, told
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qpanalytics.analysis import breaks, failing, meets
 from qpanalytics.analysis.breaks import Judged
 from qpanalytics.analysis.discoveries import q_values
+from qpanalytics.analysis.levels import levels
 from qpanalytics.analysis.seasons import season
 from qpanalytics.analysis.series import Checked, Series
 from qpanalytics.analysis.settled import SURE
@@ -38,7 +43,7 @@ def test_five_fleets_are_told_apart_better_than_by_fixed_rules() -> None:
 
 def test_a_thousand_quiet_series_give_a_handful_at_most() -> None:
     rng = np.random.default_rng(99)
-    jobs = [series(rng, "quiet", schedule=int(rng.integers(1, 5))) for _ in range(1000)]
+    jobs = [series(rng, "quiet", schedule=int(rng.integers(1, 4))) for _ in range(1000)]
     p = np.array([breaks.judge(job.at_s, job.values, job.weekday, job.hour).p for job in jobs])
     flagged = int((q_values(p) <= SURE).sum())
     print(f"{flagged} of 1,000 quiet series flagged; {int((p <= 0.05).sum())} have p <= 0.05")
@@ -118,3 +123,26 @@ def test_shares_of_failures_change_with_failures_apart_not_with_rows_of_them() -
     )
     print(f"quiet {quiet} of 300 at 5 %, rows of failures {clustered} of 300, changes {caught} of 100")
     assert quiet <= 15 and clustered <= 6 and caught >= 90
+
+
+AMOUNTS = st.one_of(st.floats(-1e7, 1e7), st.sampled_from([0.0, 0.0, 1.0, 1.0, 2.0, 1e-9, 86_400.0]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(AMOUNTS, min_size=1, max_size=80), st.integers(1, 60), st.sampled_from([0.0, 60.0, 3600.0, DAY_S, 40 * DAY_S]))
+def test_any_durations_are_judged_without_a_word(values: list[float], repeats: int, gap_s: float) -> None:
+    # repeated to lengths and regimes at which every step of the method has something to do
+    series_of = np.array(sorted(values) * (1 + repeats // 10) + values)
+    n = len(series_of)
+    at_s = BEGIN_S + gap_s * np.arange(n)
+    weekday, hour = (at_s // DAY_S).astype(np.int64) % 7 + 1, (at_s % DAY_S // 3600).astype(np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = breaks.judge(at_s, series_of, weekday, hour)
+        both = levels(at_s, series_of, weekday, one)
+        check = Checked(1, "job", "0 3 * * *", "UTC", 600.0, 3600.0)
+        for b, (before, after) in zip(one.breaks, both, strict=True):
+            assert 0 <= b.lo <= b.at <= b.hi < n and b.at < b.end <= n and b.at <= b.known < n and 0 <= b.p <= 1
+            assert np.isfinite(before) and np.isfinite(after)
+            meets.meets(check, "duration", Series(at_s, series_of, weekday, hour), b, one.logs, float(at_s[-1]))
+        failing.judge((series_of > np.median(series_of)).astype(float))

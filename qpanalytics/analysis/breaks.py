@@ -33,7 +33,7 @@ ONE_WAY = 0.8
 APART = 1.3
 #: ... and where there are so many of it.
 LEAST_OF_A_DAY = 8
-#: A change counts as known from the first run at which its p value, taken alone, was this.
+#: A change counts as known from the first run at which its p value was this.
 KNOWN = 1e-3
 
 
@@ -236,8 +236,9 @@ def _known(values: Floats, one: Change, start: int, end: int, noise: Noise) -> i
     many = np.arange(1.0, len(after) + 1)
     off = np.abs(np.cumsum(after) / many - one.before)
     error = np.sqrt(max(noise.long_run, 1e-300) * (1 / many + 1 / (one.at - start)))
-    n = one.at + many
-    sure = n * changes.tail(off / error, changes.freedom(len(values), noise)) <= KNOWN
+    t = off / error
+    p = changes.tries(t, len(values)) * changes.tail(t, changes.freedom(len(values), noise))
+    sure = p <= max(KNOWN, 2 * one.p)  # one that is barely sure now was barely sure then
     sure[: changes.LEAST - 1] = False
     return one.at + (int(sure.argmax()) if sure.any() else len(after) - 1)
 

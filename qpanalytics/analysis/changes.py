@@ -16,7 +16,7 @@ from qpanalytics.analysis.stats import Floats
 #: What a change costs in the partition, in long-run variances times log n: a place and a level, and some for the search.
 PENALTY = 2.5
 #: Partitions are tried with penalties for noise whose long-run variance is so many times that of neighbours' differences.
-STRONGER = (2.0, 5.0, 12.0, 40.0, 150.0)
+STRONGER = (1.5, 4.0, 10.0, 35.0, 140.0)
 #: Of a change that the partition finds and the test does not believe, nothing is left; the fleet decides on the others.
 BELIEVED = 0.05
 #: A regime has at least so many values.
@@ -112,7 +112,7 @@ def noise(residuals: Floats, values: Floats, segments: int, floor: float = 0.0) 
             found.append(alike ** (1 / lag))
     one, two = np.median(np.abs(np.diff(values))), np.median(np.abs(values[2:] - values[:-2]))
     if one > 0:
-        found.append(float((two / one) ** 2) * (1 - least) - 1)
+        found.append(float(min(two, 2 * one) / one) ** 2 * (1 - least) - 1)
     return Noise(variance, min(max(found), MOST_MEMORY))
 
 
@@ -225,8 +225,8 @@ def tested(values: Floats, places: Places, found: Noise, believed: float = BELIE
     """The changes that are believed: least believable ones are taken out until each has a p value below `believed`.
 
     The difference of the two levels is taken over its standard error (long-run variance) and set against a t tail, with
-    n / 8 degrees of freedom for noise whose memory had to be estimated (fewer where it remembers much), times the places
-    where a change could have been (Bonferroni). That it was the partition that chose the place is thereby paid for.
+    n / 4 degrees of freedom, fewer where noise remembers, since its long-run variance is estimated, times the `tries` that
+    choosing the place was worth.
     """
     n = len(values)
     kept = list(places.tolist())
@@ -236,7 +236,8 @@ def tested(values: Floats, places: Places, found: Noise, believed: float = BELIE
         lengths = np.diff(edges).astype(float)
         error = np.sqrt(found.long_run * (1 / lengths[1:] + 1 / lengths[:-1]))
         with np.errstate(divide="ignore"):
-            p = np.minimum(n * tail(np.abs(np.diff(means)) / error, freedom(n, found)), 1.0)
+            t = np.abs(np.diff(means)) / error
+        p = np.minimum(tries(t, n) * tail(t, freedom(n, found)), 1.0)
         worst = int(p.argmax())
         if p[worst] <= believed:
             return [
@@ -245,6 +246,16 @@ def tested(values: Floats, places: Places, found: Noise, believed: float = BELIE
             ]
         del kept[worst]
     return []
+
+
+def tries(t: Floats, n: int) -> Floats:
+    """How many independent places the best of n places is worth, where its statistic is `t`; never more than n.
+
+    Of the tail of the largest of all standardised differences (James, James and Siegmund 1987, Biometrika 74, 71-83) over that
+    of one: neighbouring places share most of their values.
+    """
+    span = 2 * np.log(max((n - LEAST) / LEAST, 1.0))
+    return np.asarray(np.clip(((t * t - 1) * span + 4) / 2, 1.0, float(n)))
 
 
 def freedom(n: int, found: Noise) -> float:

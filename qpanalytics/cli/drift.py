@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: A change is told from what was before it, so the window is longer than that of other verbs.
-WINDOW = "365d"
+WINDOW = timedelta(days=365)
 #: What a table has room for; csv and json hold every column and every series.
 COLUMNS = (
     "check", "metric", "kind", "changed_at", "before_s", "after_s", "before", "after", "per_day_s", "in_force", "is_new", "meets",
@@ -50,8 +50,9 @@ def drift(
     from qpanalytics.analysis.drift import drift as figures
     from qpanalytics.cli.output import show
 
-    asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
-    history, _ = opened(asked if since else replace(asked, since=WINDOW))
+    history, _ = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    if since is None:
+        history = history.window(min(history.as_of, history.until) - WINDOW, history.until)
     frame = figures(history, blips=blips)
     if shape is Format.TABLE:
         _say(frame)

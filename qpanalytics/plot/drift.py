@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from qpanalytics import spell
 from qpanalytics.analysis import meets
 from qpanalytics.analysis.drift import why
 from qpanalytics.analysis.settled import Settled, settled
+from qpanalytics.analysis.stats import Floats
 from qpanalytics.errors import UsageError
 from qpanalytics.instants import instant
 from qpanalytics.plot import amounts, points
@@ -56,7 +58,7 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
     values = of.series.values
     at_us = [round(at * 1e6) for at in of.series.at_s.tolist()]
     last = next((i for i, b in enumerate(of.breaks) if of.in_force[i] and not b.weekday), None)
-    ahead = None if last is None else _Ahead(of, of.breaks[last], history.as_of.timestamp())
+    ahead = None if last is None else _ahead(of, of.breaks[last], history.as_of.timestamp())
     low, high = amounts.reach(values, [] if ahead is None or ahead.limit_s is None else [ahead.limit_s])
     limits = meets.limits(of.check, of.metric)
     name = ahead.name if ahead is not None and ahead.name else next(iter(limits), "")
@@ -79,15 +81,15 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
         shapes.append(line)
         notes.append(text)
     since, until = span(history, at_us)
-    if ahead is not None and ahead.until_s is not None:
+    if ahead is not None and len(ahead.at_s):
         drawn += ahead.traces(tz, size)
-        until = max(until, instant(round(ahead.until_s * 1e6)))
+        until = max(until, instant(round(ahead.range_s[1] * 1e6)))
     left_out = points.kept_words(len(kept), len(values))
     note = " ".join(
         part
         for part in (
             "A dot is a run; the line is the median between two changes.",
-            "Dashed: where one run in twenty goes, with the range of the date." if ahead is not None and ahead.until_s else "",
+            "Dashed: where one run in twenty goes, with the range of the date." if ahead is not None and len(ahead.at_s) else "",
             far,
             amounts.above(values, top),
         )
@@ -97,36 +99,32 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
     return Drawing(title, note, _alt(one, of, ahead, tz, left_out), drawn, look, left_out)
 
 
+@dataclass(frozen=True)
 class _Ahead:
-    """The limit that the drift in force meets: when (epoch seconds), from which level; all None where it meets none."""
+    """Where the drift in force leads: the limit that it meets and when (epoch seconds), empty and None where it meets none.
 
-    def __init__(self, of: Settled, b: Break, as_of_s: float) -> None:
-        assert of.series is not None
-        row = meets.meets(of.check, of.metric, of.series, b, of.logs, as_of_s).row
-        self.name: str = row.get("meets", "")
-        self.limit_s = meets.limits(of.check, of.metric).get(self.name)
-        self.met_s: float | None = row.get("meets_at")
-        self.until_s: float | None = None
-        if b.kind != "trend" or self.met_s is None or self.met_s <= as_of_s or self.limit_s is None:
-            return
-        lines = meets.line(of.series, b, of.logs)
-        assert lines is not None
-        self.lo_s, self.hi_s, self.until_s = row["meets_lo_at"], row["meets_hi_at"], row["meets_hi_at"]
-        self.from_s = float(of.series.at_s[-1])
-        self.at_s = np.linspace(self.from_s, self.met_s, 24)
-        self.high = lines[0].high(self.at_s)[0]
+    `at_s` and `high` are the way there of one run in twenty, with the range of the date; empty where it is there already.
+    """
+
+    name: str
+    limit_s: float | None
+    met_s: float | None
+    range_s: tuple[float, float] = (0.0, 0.0)
+    at_s: Floats = field(default_factory=lambda: np.empty(0))
+    high: Floats = field(default_factory=lambda: np.empty(0))
 
     def traces(self, tz: tzinfo, size: float) -> list[dict[str, Any]]:
         """The cone and the dashed line in it, and the point at which it meets the limit."""
         assert self.limit_s is not None and self.met_s is not None
+        lo_s, hi_s = self.range_s
         colour, limit, begin = (
             palette.light("bad"),
             points.rounded(self.limit_s / size),
             points.rounded(float(self.high[0]) / size),
         )
-        cone = walls([round(s * 1e6) for s in (self.from_s, self.lo_s, self.hi_s, self.from_s)], tz)
+        cone = walls([round(s * 1e6) for s in (float(self.at_s[0]), lo_s, hi_s, float(self.at_s[0]))], tz)
         dashes = walls([round(s * 1e6) for s in self.at_s.tolist()], tz)
-        met, first, last = (_day(round(s * 1e6), tz) for s in (self.met_s, self.lo_s, self.hi_s))
+        met, first, last = (_day(round(s * 1e6), tz) for s in (self.met_s, lo_s, hi_s))
         text = f"about {met}, between {first} and {last}"
         return [
             {"type": "scatter", "mode": "lines", "name": "range", "x": cone, "y": [begin, limit, limit, begin], "fill": "toself",
@@ -138,6 +136,18 @@ class _Ahead:
              "text": [text], "hovertemplate": "%{text}<extra></extra>",
              "marker": {"symbol": "circle-open", "size": 9, "color": colour, "line": {"color": colour, "width": 2}}},
         ]  # fmt: skip
+
+
+def _ahead(of: Settled, b: Break, as_of_s: float) -> _Ahead:
+    assert of.series is not None
+    row = meets.meets(of.check, of.metric, of.series, b, of.logs, as_of_s).row
+    name, met_s = row.get("meets", ""), row.get("meets_at")
+    found = _Ahead(name, meets.limits(of.check, of.metric).get(name), met_s)
+    lines = meets.line(of.series, b, of.logs) if b.kind == "trend" and met_s is not None and met_s > as_of_s else None
+    if lines is None or met_s is None:
+        return found
+    at_s = np.linspace(float(of.series.at_s[-1]), met_s, CURVE)
+    return replace(found, range_s=(row["meets_lo_at"], row["meets_hi_at"]), at_s=at_s, high=lines[0].high(at_s)[0])
 
 
 def _day(at_us: int, tz: tzinfo) -> str:
