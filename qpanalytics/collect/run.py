@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from qpanalytics import spell
-from qpanalytics.collect import pieces
+from qpanalytics.collect import appended, pieces
 from qpanalytics.errors import SourceError
-from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Snapshot, SnapshotSource, Source
+from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Snapshot, SnapshotSource, Source, TailSource
 from qpanalytics.store.state import Piece, State
 
 #: Sources looked at at a time, and replies asked of one source at a time.
@@ -69,7 +69,7 @@ class Collector:
     stop: threading.Event = field(default_factory=threading.Event)
     step: Callable[[int, int], None] | None = None
 
-    def collect(self, sources: Sequence[Source | SnapshotSource]) -> list[Look]:
+    def collect(self, sources: Sequence[Source | SnapshotSource | TailSource]) -> list[Look]:
         """One look at each source; one that fails never keeps the others from being read."""
         progress = _Progress(self.step)
         with _uncounted(), ThreadPoolExecutor(max_workers=min(SOURCES, max(len(sources), 1))) as pool:
@@ -80,7 +80,7 @@ class Collector:
                 self.stop.set()
                 raise
 
-    def _look(self, source: Source | SnapshotSource, progress: _Progress) -> Look:
+    def _look(self, source: Source | SnapshotSource | TailSource, progress: _Progress) -> Look:
         look, at = uuid.uuid4().hex, self.clock()
         found = Look(source.name)
         resting = self.state.resting(source.name)
@@ -92,6 +92,9 @@ class Collector:
             self._snapshot(source, look, at, found, until, progress)
             return found
         try:
+            if isinstance(source, TailSource):
+                appended.read(self.state, source, look, at, found, until, self.clock)
+                return found
             seen = list({check.key: check for check in self._tried(source.checks, until)}.values())
             found.checks = len(seen)
             self.state.keep([pieces.checks(look, source.name, at, seen)])
