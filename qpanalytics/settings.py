@@ -19,8 +19,6 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -33,6 +31,8 @@ from qpanalytics.errors import ConfigError, InputError, ScheduleError
 from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
 from qpanalytics.settings_errors import explain, keys
+from qpanalytics.settings_grace import GraceTable
+from qpanalytics.settings_policy import PolicyTable, RouteTable
 from qpanalytics.settings_values import (
     Address,
     Chat,
@@ -41,10 +41,10 @@ from qpanalytics.settings_values import (
     Names,
     Period,
     Rank,
-    Ranks,
     Reference,
     Seconds,
     Secret,
+    Table,
     Text,
     Texts,
     Zone,
@@ -63,16 +63,6 @@ MICRO = 1_000_000
 def _or(*names: str) -> Any:
     """An optional field with several names, the first of them ours."""
     return Field(default=None, validation_alias=AliasChoices(*names))
-
-
-class Table(BaseModel):
-    """One table of `qpa.toml`: immutable, and no key that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-    def given(self, field: str) -> bool:
-        """Whether the field was written, or is only our default."""
-        return field in self.model_fields_set
 
 
 # The tables -----------------------------------------------------------------------------------------------------------
@@ -303,34 +293,6 @@ class ChannelTable(Table):
     path: Text | None = None
 
 
-class EscalateTable(Table):
-    """Who else is told, and after how many seconds without an acknowledgement."""
-
-    after: Period
-    to: Names
-
-
-class RouteTable(Table):
-    """Which alerts go to which channels; what it does not name, it does not look at."""
-
-    to: Names
-    severity: Ranks = ()
-    tags: Texts = ()
-    checks: Names = ()
-    sources: Names = ()
-    conditions: Names = ()
-    between: Text | None = None
-    tz: Zone = "UTC"
-    escalate: EscalateTable | None = None
-
-    @field_validator("between")
-    @classmethod
-    def _clock_times(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
-            raise ValueError(f'{quoted(value)} is not two times of day; try "22:00-07:00"')
-        return value
-
-
 class WatchTable(Table):
     """How the watch goes: seconds between looks, when digests go out, whom it pings in turn."""
 
@@ -359,6 +321,8 @@ class Settings(Table):
     route: tuple[RouteTable, ...] = ()
     watch: WatchTable = WatchTable()
     report: ReportTable = ReportTable()
+    grace: GraceTable = GraceTable()
+    policy: PolicyTable = PolicyTable()
 
     @model_validator(mode="after")
     def _one_promise_at_a_time(self) -> Self:

@@ -11,12 +11,22 @@ from datetime import UTC, date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from qpanalytics.errors import ConfigError, ScheduleError
 from qpanalytics.schedules import zones
 from qpanalytics.spell import EARLIEST, LATEST, iso, parse_duration, quoted
 from qpanalytics.words import Severity
+
+
+class Table(BaseModel):
+    """One table of `qpa.toml`: immutable, and no key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    def given(self, field: str) -> bool:
+        """Whether the field was written, or is only our default."""
+        return field in self.model_fields_set
 
 
 def text(value: object) -> str:
