@@ -30,12 +30,12 @@ from qpanalytics import schedules
 from qpanalytics.errors import ConfigError, InputError, ScheduleError
 from qpanalytics.instants import micros
 from qpanalytics.schedules import zones
+from qpanalytics.settings_channels import ChannelTable
 from qpanalytics.settings_errors import explain, keys
 from qpanalytics.settings_grace import GraceTable
 from qpanalytics.settings_policy import PolicyTable, RouteTable
 from qpanalytics.settings_values import (
     Address,
-    Chat,
     Count,
     Instant,
     Names,
@@ -52,6 +52,7 @@ from qpanalytics.settings_values import (
     later,
     text,
 )
+from qpanalytics.settings_watch import WatchTable
 from qpanalytics.spell import quoted
 
 __all__ = ["CHECK_KEYS", "CheckEntry", "Maintenance", "Secret", "Settings", "check_entry", "example", "explain", "load"]
@@ -274,35 +275,6 @@ class Maintenance(Table):
         return merged
 
 
-class ChannelTable(Table):
-    """Somewhere alerts go; what its kind needs is looked at where it is used."""
-
-    name: Text
-    kind: Text
-    token: Reference | None = None
-    url: Reference | None = None  # whoever knows the address of a web hook can post to it
-    api_key: Reference | None = None
-    password: Reference | None = None
-    api_url: Address | None = None
-    chat: Chat | None = None
-    host: Text | None = None
-    port: Count | None = None
-    user: Text | None = None
-    sender: Text | None = None
-    to: Names = ()
-    path: Text | None = None
-
-
-class WatchTable(Table):
-    """How the watch goes: seconds between looks, when digests go out, whom it pings in turn."""
-
-    tick: Period = 60.0
-    daily: Text | None = None
-    weekly: Text | None = None
-    monthly: Text | None = None
-    ping_url: Reference | None = None
-
-
 class ReportTable(Table):
     """Whose days and weeks reports use."""
 
@@ -337,11 +309,12 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
-    def _one_source_of_a_name(self) -> Self:
-        names = [table.name for table in self.source]
-        for number, name in enumerate(names, 1):
-            if name in names[: number - 1]:
-                raise ValueError(f"source[{number}] {quoted(name)}: there is one of this name already; give it another")
+    def _one_of_a_name(self) -> Self:
+        for kind in ("source", "channel"):
+            names = [table.name for table in getattr(self, kind)]
+            for number, name in enumerate(names, 1):
+                if name in names[: number - 1]:
+                    raise ValueError(f"{kind}[{number}] {quoted(name)}: there is one of this name already; give it another")
         return self
 
     def fingerprint(self) -> str:
