@@ -1,4 +1,5 @@
-"""What must never wait for a notebook: cursors, looks that are not in the store yet, when to ask a source again.
+"""What must never wait for a notebook: cursors, looks that are not in the store yet, when to ask a source again, alerts
+that wait to be sent.
 
 One SQLite file beside the store, written ahead (WAL) and synced at each commit. A collector puts what it saw and the
 cursor behind it into one transaction, so that a kill loses neither or both; the store is fed from here and may be away
@@ -37,6 +38,28 @@ _SCHEMAS = (
     """
     -- when the last look at a source began that came to an end, also to a bad one
     create table looked (source text primary key, at_us integer not null);
+    """,
+    """
+    -- what is told to a channel: `said` is JSON, `key` the same on each retry, `state` one of waiting, sending, sent,
+    -- failed, unclear, superseded
+    create table outbox (
+        message integer primary key autoincrement, key text not null unique, incident text, channel text not null,
+        event text not null, said text not null, made_us integer not null, next_us integer not null,
+        attempts integer not null default 0, unclear integer not null default 0, state text not null default 'waiting'
+    );
+    create index outbox_open on outbox (channel, incident) where state in ('waiting', 'sending');
+    -- each try to send one: without `ended_us` it was begun and nobody knows how it ended
+    create table tries (
+        try integer primary key autoincrement, message integer, incident text, channel text not null, event text not null,
+        title text not null, attempt integer not null, began_us integer not null, ended_us integer, status text,
+        http_status integer, latency_s real, why text not null default ''
+    );
+    create index tries_of on tries (message);
+    -- channels that asked to be left alone, and what channels must remember
+    create table channel_rests (channel text primary key, until_us integer not null);
+    create table learned (
+        channel text not null, name text not null, value text not null, at_us integer not null, primary key (channel, name)
+    );
     """,
 )
 #: What one feeding takes at most into memory, bytes.
@@ -101,12 +124,12 @@ class State:
     @property
     def identity(self) -> str:
         """Tells this file from another that takes its place; the numbers of pieces mean nothing beyond it."""
-        with self._reading() as con:
+        with self.reading() as con:
             return str(con.execute("select state from identity").fetchone()[0])
 
     def cursors(self, source: str) -> dict[str, dict[str, Any]]:
         """Where each check of `source` was last read to, by key."""
-        with self._reading() as con:
+        with self.reading() as con:
             rows = con.execute("select key, cursor from cursors where source = ?", [source]).fetchall()
         return {key: json.loads(cursor) for key, cursor in rows}
 
@@ -120,7 +143,7 @@ class State:
 
         `looked` is a source and when the look at it began that ends with these pieces.
         """
-        with self._writing() as con:
+        with self.transaction() as con:
             if looked is not None:
                 con.execute("insert or replace into looked values (?, ?)", [looked[0], micros(looked[1])])
             con.executemany(
@@ -136,7 +159,7 @@ class State:
         """The oldest pieces behind number `after` that are not dropped yet; as many as memory is meant to hold."""
         found: list[Piece] = []
         size = 0
-        with self._reading() as con:
+        with self.reading() as con:
             rows = con.execute(
                 "select piece, look, source, kind, at_us, said, rows from pieces where piece > ? order by piece", [after]
             )
@@ -149,40 +172,70 @@ class State:
 
     def waiting(self) -> int:
         """How many pieces are set aside."""
-        with self._reading() as con:
+        with self.reading() as con:
             return int(con.execute("select count(*) from pieces").fetchone()[0])
 
     def drop(self, up_to: int) -> None:
         """Forgets pieces that are in the store."""
-        with self._writing() as con:
+        with self.transaction() as con:
             con.execute("delete from pieces where piece <= ?", [up_to])
             con.execute("update identity set dropped = max(dropped, ?)", [up_to])
 
     def dropped(self) -> int:
         """The last piece that was ever dropped. A store that was fed less is not the one we fed."""
-        with self._reading() as con:
+        with self.reading() as con:
             return int(con.execute("select dropped from identity").fetchone()[0])
 
     def forget_cursors(self) -> None:
         """Has every source read from as far back as it goes; what is known already is not taken twice."""
-        with self._writing() as con:
+        with self.transaction() as con:
             con.execute("delete from cursors")
 
     def looked(self) -> dict[str, datetime]:
         """When the last look at each source began."""
-        with self._reading() as con:
+        with self.reading() as con:
             return {source: instant(us) for source, us in con.execute("select source, at_us from looked")}
 
     def rest(self, source: str, until: datetime, why: str) -> None:
         """Leaves `source` alone until an instant, because it asked for that."""
-        with self._writing() as con:
+        with self.transaction() as con:
             con.execute("insert or replace into rests values (?, ?, ?)", [source, micros(until), why])
 
     def resting(self, source: str) -> tuple[datetime, str] | None:
         """Until when, and why, `source` asked to be left alone."""
-        with self._reading() as con:
+        with self.reading() as con:
             row = con.execute("select until_us, why from rests where source = ?", [source]).fetchone()
         return None if row is None else (instant(row[0]), str(row[1]))
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for queries, also of modules that keep tables of their own here. StoreError."""
+        with self._lock:
+            try:
+                yield self._con
+            except sqlite3.Error as error:
+                raise self._explained(error) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """What is written within happens together or not at all, that of the methods here included; one within another
+        is part of it.
+
+        Keep it short: other threads wait meanwhile. StoreError.
+        """
+        with self.reading() as con:
+            within = con.in_transaction  # by this thread, since the lock is ours
+            if within:
+                yield con
+                return
+            con.execute("begin immediate")
+            try:
+                yield con
+                con.execute("commit")
+            except BaseException:
+                if con.in_transaction:
+                    con.execute("rollback")
+                raise
 
     def _prepare(self) -> None:
         con = self._con
@@ -207,26 +260,6 @@ class State:
             con.execute("insert into identity values (?, 0)", [uuid.uuid4().hex])
         con.execute(f"pragma user_version = {len(_SCHEMAS)}")
         con.execute("commit")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._con
-            except sqlite3.Error as error:
-                raise self._explained(error) from None
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as con:
-            con.execute("begin immediate")
-            try:
-                yield con
-                con.execute("commit")
-            except BaseException:
-                if con.in_transaction:
-                    con.execute("rollback")
-                raise
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         text = spell.plain(str(error))
