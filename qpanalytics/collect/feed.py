@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import looks as queue_looks
-from qpanalytics.collect import packed, pieces, snapshots
+from qpanalytics.collect import naming, packed, pieces, snapshots
 from qpanalytics.collect.intake import add_pings, count, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
@@ -52,6 +52,8 @@ def feed(store: Store, state: State, *, progress: Callable[[int, int], None] | N
                 con.execute("insert into store.fed values (?, ?)", [identity, waiting[-1].piece])
             last = fed_up_to(con, identity)
         state.drop(last)
+        if not waiting:
+            break  # a store in another's place has them all, whatever was known of it
     return fed
 
 
@@ -83,7 +85,7 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
     if all(p.kind == "end" for p in waiting):
         return {}
     _stage(con, waiting, numbers, rows)
-    labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
+    labels = {c.key: naming.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
     name_checks(con, source, labels, waiting[0].at)
     before = count(con, "select count(*) from store.pings")
     # rows of files have no numbers: of two that are equal, read at different looks, one stays

@@ -283,6 +283,7 @@ def agree_on_cursors(state: State, fed: int) -> bool:
 
     A store that was deleted or put back from a copy lacks what was fed and forgotten since. True if it was so.
     """
+    state.know_fed(fed)
     if state.dropped() > fed:
         state.forget_cursors()
         return True
