@@ -47,6 +47,7 @@ def pings(look: str, source: str, at: datetime, check: SeenCheck, batch: Batch) 
         "span": None if span is None else [micros(span[0]), micros(span[1])],
         "reply_rows": batch.next_cursor.get("window"),
         "bad": batch.bad,
+        "lost": batch.lost,
         "why": batch.why,
     }
     if len(batch.rows) > FEW:
@@ -112,9 +113,10 @@ def _text(value: str) -> str:
     return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def end(look: str, source: str, at: datetime, kind: str, why: str) -> Piece:
-    """How the look went: `why` is empty where all went well."""
-    return Piece(look, source, "end", at, {"kind": kind, "why": why})
+def end(look: str, source: str, at: datetime, kind: str, why: str, unread: Sequence[str] | None = None) -> Piece:
+    """How the look went: `why` is empty where all went well. `unread` are the keys of checks that could not be read although
+    all others were; None where the look as a whole failed."""
+    return Piece(look, source, "end", at, {"kind": kind, "why": why, "unread": None if unread is None else list(unread)})
 
 
 def seen_checks(piece: Piece) -> list[SeenCheck]:

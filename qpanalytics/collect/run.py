@@ -55,6 +55,8 @@ class Look:
     bad: int = 0
     failed: int = 0
     why: str = ""
+    #: Keys of checks that could not be read, in a look that came to its end.
+    unread: list[str] | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -98,13 +100,14 @@ class Collector:
             seen = list({check.key: check for check in self._tried(source.checks, until)}.values())
             found.checks = len(seen)
             self.state.keep([pieces.checks(look, source.name, at, seen)])
-            self._read(source, look, at, seen, found, until, progress)
+            found.unread = self._read(source, look, at, seen, found, until, progress)
         except SourceError as error:
             found.why = str(error)
             self._rest(source.name, error)
         finally:
             if not self.stop.is_set():
-                self.state.keep([pieces.end(look, source.name, self.clock(), "live", found.why)], looked=(source.name, at))
+                end = pieces.end(look, source.name, self.clock(), "live", found.why, found.unread)
+                self.state.keep([end], looked=(source.name, at))
         return found
 
     def _snapshot(
@@ -144,8 +147,12 @@ class Collector:
         found: Look,
         until: datetime,
         progress: _Progress,
-    ) -> None:
-        """The pings of every check that has new ones; pieces and cursors are kept together as they come."""
+    ) -> list[str]:
+        """The pings of every check that has new ones; pieces and cursors are kept together as they come.
+
+        Returns the checks that could not be read.
+        """
+        unread: list[str] = []
         cursors = self.state.cursors(source.name)
         quiet, asking = {}, []
         for check in seen:
@@ -188,6 +195,7 @@ class Collector:
                             found.asked += 1
                             continue
                         in_a_row += 1
+                        unread.append(check.key)
                         found.why = found.why or str(error)
                         if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
                             raise error
@@ -200,6 +208,7 @@ class Collector:
                     future.cancel()
                 if kept:
                     self.state.keep(kept, moved)
+        return unread
 
     def _batches(
         self, source: Source, check: SeenCheck, cursor: Cursor, until: datetime
