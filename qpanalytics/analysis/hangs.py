@@ -13,6 +13,7 @@ from qpanalytics.analysis import stats
 from qpanalytics.analysis.flow import frame
 from qpanalytics.analysis.reading import Row
 from qpanalytics.instants import micros
+from qpanalytics.thresholds import CRASH_LOOP, CRASH_OVER
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -48,9 +49,6 @@ TIMES = 5.0
 #: Fewer runs or looks carry no p99 to go by.
 LEAST_RUNS = 50
 LEAST_LOOKS = 100
-#: Over which time restarts are counted, and how many of them are a loop.
-OVER = timedelta(hours=1)
-LOOP = 3
 
 
 def zombies(history: History) -> pd.DataFrame:
@@ -142,7 +140,7 @@ def crashes(history: History) -> pd.DataFrame:
     last = {row["source"]: row["taken_us"] for row in history.looks("last_looks").to_pylist()}
     by_source: dict[str, list[Row]] = defaultdict(list)
     for look in history.looks("worker_looks", since=_hour_before(history, last)).to_pylist():
-        if micros(look["taken_at"]) >= last.get(look["source"], 0) - OVER // timedelta(microseconds=1):
+        if micros(look["taken_at"]) >= last.get(look["source"], 0) - CRASH_OVER // timedelta(microseconds=1):
             by_source[look["source"]].append(look)
     for source, looks in by_source.items():
         times = sorted({micros(look["taken_at"]) for look in looks})
@@ -153,7 +151,7 @@ def crashes(history: History) -> pd.DataFrame:
             if micros(look["taken_at"]) > times[0]:
                 counted[look["worker"]] += look["restarts_gain"] or 0
         rows += [
-            {**together, "worker": worker, "of": "restarts", "n": n, "workers": there, "looping": n >= LOOP, "why": ""}
+            {**together, "worker": worker, "of": "restarts", "n": n, "workers": there, "looping": n >= CRASH_LOOP, "why": ""}
             for worker, n in sorted(counted.items())
             if n
         ]
@@ -163,7 +161,7 @@ def crashes(history: History) -> pd.DataFrame:
             if new:
                 rows.append(
                     {**together, "worker": "*", "of": "replaced", "n": new, "workers": there,
-                     "looping": new >= LOOP * max(there, 1), "why": "restarts are not counted; new names are"}
+                     "looping": new >= CRASH_LOOP * max(there, 1), "why": "restarts are not counted; new names are"}
                 )  # fmt: skip
     return frame(CRASHES, rows, counts=("n", "workers"), flags=("looping",))
 
@@ -171,4 +169,4 @@ def crashes(history: History) -> pd.DataFrame:
 def _hour_before(history: History, last: dict[str, int]) -> Any:
     from qpanalytics.instants import instant
 
-    return max(instant(min(last.values())) - OVER, history.since) if last else history.since
+    return max(instant(min(last.values())) - CRASH_OVER, history.since) if last else history.since

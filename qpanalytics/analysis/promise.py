@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.analysis.flow import frame
 from qpanalytics.analysis.reading import Row
+from qpanalytics.promised import meant
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -92,11 +92,6 @@ def parts(said: PromiseTable, queue: Row, workers: list[Row]) -> list[Row]:
 def _said(said: PromiseTable) -> list[tuple[str, float]]:
     every = (("oldest", said.oldest), ("depth", said.depth), ("workers", said.workers))
     return [(of, float(value)) for of, value in every if value is not None]
-
-
-def meant(said: PromiseTable, source: str, queue: str) -> bool:
-    """Whether a promise is for this queue: by its name or a shell pattern, which never means `*`."""
-    return said.source in (None, source) and (said.queue == queue or (queue != "*" and fnmatchcase(queue, said.queue)))
 
 
 def _oldest(most_s: float, queue: Row) -> tuple[str, float | None, str]:

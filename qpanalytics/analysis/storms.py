@@ -11,6 +11,7 @@ import numpy.typing as npt
 from qpanalytics.analysis import rates
 from qpanalytics.analysis.flow import Steps, frame, steps
 from qpanalytics.analysis.reading import Row
+from qpanalytics.thresholds import STORM_BEFORE_S, STORM_GROWTH, STORM_LOOKS, STORM_SCATTER, STORM_STEPS
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -54,13 +55,6 @@ ORPHANED = Columns(
     taken_at="the last look",
     why="empty: queues that cannot tell are not in it",
 )
-#: A storm is told from the last of three steps; of fewer jobs it is none.
-STEPS = 3
-LEAST_GROWTH = 5
-#: How far back the usual pace is taken from, seconds.
-BEFORE_S = 3600.0
-#: Where fewer looks are in that, so many are taken.
-LOOKS = 8
 
 
 def storms(history: History) -> pd.DataFrame:
@@ -85,11 +79,11 @@ def _storms(found: Steps) -> list[Row]:
     rows: list[Row] = []
     free = 0
     for place in _candidates(retrying, usual_level).tolist():
-        if place - STEPS < free:
+        if place - STORM_STEPS < free:
             continue
-        calm = np.flatnonzero(retrying[: place - 1] <= usual_level[place - STEPS])
-        began = int(calm[-1]) if len(calm) else place - STEPS
-        usual = (at[:-1] >= at[began] - BEFORE_S) & (at[1:] <= at[began])
+        calm = np.flatnonzero(retrying[: place - 1] <= usual_level[place - STORM_STEPS])
+        began = int(calm[-1]) if len(calm) else place - STORM_STEPS
+        usual = (at[:-1] >= at[began] - STORM_BEFORE_S) & (at[1:] <= at[began])
         now = rates.rate(done[began:place], found.seconds[began:place])
         before = rates.rate(done[usual], found.seconds[usual])
         # more of everything: what succeeds became more by more than chance
@@ -119,19 +113,19 @@ def _usual(retrying: Floats, at: Floats) -> Floats:
     import pandas as pd
 
     series = pd.Series(retrying, index=pd.to_datetime(np.round(at * 1e6).astype(np.int64), unit="us"))
-    hour = series.rolling(pd.Timedelta(seconds=BEFORE_S), min_periods=LOOKS).median().to_numpy()
-    few = series.rolling(LOOKS, min_periods=1).median().to_numpy()
+    hour = series.rolling(pd.Timedelta(seconds=STORM_BEFORE_S), min_periods=STORM_LOOKS).median().to_numpy()
+    few = series.rolling(STORM_LOOKS, min_periods=1).median().to_numpy()
     return np.where(np.isfinite(hour), hour, few)
 
 
 def _candidates(retrying: Floats, usual: Floats) -> npt.NDArray[np.int64]:
     """Looks that stand, with the one before them, above what was usual three steps ago by more than chance, still growing."""
-    base = usual[:-STEPS]
-    over = base + np.maximum(LEAST_GROWTH, 4 * np.sqrt(base + 1))
-    first, one, two, last = (retrying[k : len(retrying) - STEPS + k] for k in range(STEPS + 1))
+    base = usual[:-STORM_STEPS]
+    over = base + np.maximum(STORM_GROWTH, STORM_SCATTER * np.sqrt(base + 1))
+    first, one, two, last = (retrying[k : len(retrying) - STORM_STEPS + k] for k in range(STORM_STEPS + 1))
     # an unknown number compares false
     found = (two >= over) & (last >= over) & (last >= np.maximum(np.maximum(first, one), two)) & (last > first)
-    return np.flatnonzero(found) + STEPS
+    return np.flatnonzero(found) + STORM_STEPS
 
 
 def _same(now: rates.Rate, before: rates.Rate) -> bool:

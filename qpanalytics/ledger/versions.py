@@ -12,6 +12,9 @@ from qpanalytics import schedules
 
 #: Beyond every instant that the store can hold, in epoch microseconds.
 FOREVER_US = 1 << 62
+#: An early completion that still counts for its tick: this share of the gap before it, at most this long.
+EARLY_SHARE = 100
+EARLY_MOST_US = 10_000_000
 
 
 @lru_cache(maxsize=4096)

@@ -12,14 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from qpanalytics.ledger.versions import FOREVER_US, Version, schedule_of
+from qpanalytics.ledger.versions import EARLY_MOST_US, EARLY_SHARE, FOREVER_US, Version, schedule_of
 from qpanalytics.schedules import Schedule
 
 Instants = npt.NDArray[np.int64]
-
-#: An early completion that still counts for its tick: this share of the gap before it, at most this long.
-EARLY_SHARE = 100
-EARLY_MOST_US = 10_000_000
 
 
 @dataclass

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qpanalytics import spell
-from qpanalytics.analysis.promise import meant
 from qpanalytics.plot import amounts, moving
 from qpanalytics.plot.drawing import Drawing, empty, figure, layout
 from qpanalytics.plot.moving import Floats, Shown
 from qpanalytics.plot.points import rounded
 from qpanalytics.plot.reading import axis, thinned, walls, window, zone
+from qpanalytics.promised import meant
 from qpanalytics.report import palette
 
 if TYPE_CHECKING:

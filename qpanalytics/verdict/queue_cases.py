@@ -5,7 +5,7 @@ A store that was never pointed at queues costs one question here, and nothing is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isfinite, nan
@@ -16,15 +16,14 @@ import numpy as np
 
 from qpanalytics.analysis import flow, hangs, pairs, queues, staffing, storms, tides
 from qpanalytics.analysis.flow import Flow, Steps, rates_of
-from qpanalytics.analysis.promise import meant
 from qpanalytics.analysis.reading import Row
 from qpanalytics.instants import TICK, instant, micros
+from qpanalytics.promised import SEVERITIES, Promise, meant, promised
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from qpanalytics.history import History
-    from qpanalytics.settings import PromiseTable
 
 RECENTLY = timedelta(hours=26)
 """What is so now is told from the looks of so long before the last."""
@@ -34,23 +33,6 @@ WEEKS = timedelta(days=57)
 
 FRESH_S = 3600.0
 """A last look that is older says nothing of now, unless looks are rarer than a third of that."""
-
-SEVERITIES = ("critical", "warning", "info")
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What was promised of one queue, the strictest of all that is said of it; None where nothing was."""
-
-    oldest_s: float | None = None
-    depth: float | None = None
-    workers: float | None = None
-    severity: str = "warning"
-
-    @property
-    def any(self) -> bool:
-        """Whether anything was promised."""
-        return any(part is not None for part in (self.oldest_s, self.depth, self.workers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,22 +213,6 @@ def _looked(history: History, tz: str) -> Looked | None:
     processes = () if only is not None else _workers(history, recently, listed, fresh)
     sources = () if only is not None else _sources(history, last, step_s, fresh, listed, alive, made)
     return Looked(tuple(made), tuple(processes), tuple(sources))
-
-
-def promised(said: Sequence[PromiseTable], source: str, queue: str) -> Promise:
-    """What was promised of a queue: the strictest of each part of all promises that are for it."""
-    mine = [one for one in said if meant(one, source, queue)]
-    if not mine:
-        return Promise()
-
-    def least(values: Iterable[float | None]) -> float | None:
-        return min((float(v) for v in values if v is not None), default=None)
-
-    most = [one.workers for one in mine if one.workers is not None]
-    severity = min((one.severity or "warning" for one in mine), key=SEVERITIES.index)
-    return Promise(
-        least(p.oldest for p in mine), least(p.depth for p in mine), float(max(most)) if most else None, severity
-    )
 
 
 def breaches(said: Promise, found: Steps | None) -> tuple[Breach, ...]:

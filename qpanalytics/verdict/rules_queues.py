@@ -17,6 +17,7 @@ import numpy as np
 from qpanalytics import spell
 from qpanalytics.analysis import rates
 from qpanalytics.instants import instant, micros
+from qpanalytics.thresholds import LEAST_DIED, STANDS_S
 from qpanalytics.verdict import rules_workers
 from qpanalytics.verdict.finding import ASKING, Finding, Kind
 from qpanalytics.verdict.queue_cases import Breach, Looked, QueueCase
@@ -34,13 +35,7 @@ MANY = 10
 WAS_MANY = 20
 """A retry storm that is over was one if it grew by so many: of hundreds of queues, some wave a little each week."""
 
-LEAST_DIED = 5
-"""So many dead jobs at least are worth a line."""
-
 MORE = 3.0
-
-STANDS_S = 1800.0
-"""So long nothing is finished while jobs wait before a queue is said to stand still."""
 
 TOGETHER = 3
 """From so many queues of a source on, the same trouble is told once."""

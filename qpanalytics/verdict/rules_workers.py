@@ -7,12 +7,10 @@ from typing import Any
 
 from qpanalytics import spell
 from qpanalytics.instants import instant, micros
+from qpanalytics.thresholds import WORKER_LOOKS
 from qpanalytics.verdict.finding import Finding
 from qpanalytics.verdict.queue_cases import Looked, SourceCase, WorkerCase
 from qpanalytics.verdict.rules_seen import Span
-
-LEAST_LOOKS = 10
-"""Of fewer looks the usual number of workers cannot be told."""
 
 
 def told(looked: Looked, span: Span) -> list[Finding]:
@@ -30,7 +28,7 @@ def workers_gone(case: SourceCase) -> Finding | None:
     Processes that are no longer listed are gone for good, as after a deploy or on a quiet night: that fewer are listed is
     no trouble by itself, that none is, is.
     """
-    if not case.fresh or case.alive is None or not case.usual or case.looks < LEAST_LOOKS or case.alive >= case.usual:
+    if not case.fresh or case.alive is None or not case.usual or case.looks < WORKER_LOOKS or case.alive >= case.usual:
         return None
     if case.alive and not case.lost:
         return None

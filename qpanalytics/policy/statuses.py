@@ -1,0 +1,424 @@
+"""One check's clock: how it stands, from its pings and the time gone by (design rule 7), and when that may change next.
+
+The ledger derives this from everything at once; here it is carried along, and a property test holds the two together.
+Instants are epoch microseconds, and the clock of a check is event time: it stands where the check was last judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from qpanalytics.ledger.versions import FOREVER_US, Version
+from qpanalytics.policy.expected import Chain, Reign, Window, holder, reigns
+from qpanalytics.policy.runs import OpenRuns, Run
+
+Tell = Callable[[str, int, dict[str, Any]], None]
+BEGINNING = -FOREVER_US
+
+
+class Watched(Protocol):
+    """What was seen of a check."""
+
+    def saw(self, since: int, until: int) -> bool:
+        """Whether all of [since, until] was vouched for."""
+
+    def begun(self, at: int) -> bool:
+        """Whether anything was vouched for by then."""
+
+
+class Clock:
+    """One check. `tell(what, at, evidence)` hears what becomes of its occurrences.
+
+    `missed` and `late` (begun, and not finished) at a deadline, `failed`, `hung`, `kept` (a deadline with its success),
+    `success` (with its duration), `well` (no longer down; `why` where nobody succeeded).
+    """
+
+    def __init__(self, name: str, watched: Watched, tell: Tell, said: dict[str, Any] | None = None) -> None:
+        said = said or {}
+        self.name, self.watched, self.tell = name, watched, tell
+        self.versions = [Version(**{**v, "tags": tuple(v["tags"])}) for v in said.get("versions", ())]
+        self.clock: int = said.get("clock", BEGINNING)
+        self.first_ping: int | None = said.get("first_ping")
+        self.acted: bool = said.get("acted", False)
+        self.success: int | None = said.get("success")
+        #: The last completion and whether it succeeded.
+        self.last: tuple[int, bool] | None = tuple(said["last"]) if said.get("last") else None
+        self.open = OpenRuns(said.get("open"))
+        self.pauses: list[tuple[int, int]] = [(a, b) for a, b in said.get("pauses", ())]
+        #: Windows of a gap that a failure closed, or of a chain that ended, whose deadline is to come.
+        self.carried = [Window(*w) for w in said.get("carried", ())]
+        #: The first and the last window that was missed since the last success.
+        self.missed: tuple[Window, Window] | None = (
+            (Window(*said["missed"][0]), Window(*said["missed"][1])) if said.get("missed") else None
+        )
+        self.silence: int | None = said.get("silence")
+        self.excuses: Callable[[int, int], bool] = lambda since, until: False
+        self._reigns: list[Reign] | None = None
+        self._fixed: tuple[int, list[Window]] | None = None
+        self._left: int | None = None
+
+    def said(self) -> dict[str, Any]:
+        """The state as JSON values; what is empty is left out."""
+        every = {
+            "versions": [{**asdict(v), "tags": list(v.tags)} for v in self.versions],
+            "clock": self.clock, "first_ping": self.first_ping, "acted": self.acted, "success": self.success,
+            "last": self.last and list(self.last), "open": self.open.said() if self.open.runs else None,
+            "pauses": self.pauses, "carried": self.carried, "missed": self.missed and list(self.missed), "silence": self.silence,
+        }  # fmt: skip
+        return {name: value for name, value in every.items() if value not in (None, [], False)}
+
+    # What is in force --------------------------------------------------------------------------------------------------
+
+    @property
+    def reigns(self) -> list[Reign]:
+        """The versions that expect anything."""
+        if self._reigns is None:
+            self._reigns = reigns(self.versions, self.first_ping)
+        return self._reigns
+
+    @property
+    def rolls(self) -> bool:
+        """Whether an interval is among them."""
+        return any(reign.period is not None for reign in self.reigns)
+
+    def version(self, at: int) -> Version | None:
+        """The version in force, the first without a beginning counting from always."""
+        return next((v for v in self.versions if v.from_us <= at < v.to_us), None)
+
+    def resting(self, at: int) -> bool:
+        """Whether the check is paused, or every promise so far has ended."""
+        begun = any(v.from_us <= at for v in self.versions)
+        return (begun and self.version(at) is None) or any(a <= at < b for a, b in self.pauses)
+
+    def chain(self, at: int) -> Chain | None:
+        """The stretch of promises that `at` lies in."""
+        mine = self.reigns
+        inside = next((place for place, r in enumerate(mine) if r.since <= at < r.until), None)
+        if inside is None or any(a <= at < b for a, b in self.pauses):
+            return None
+        first = last = inside
+        while first and mine[first - 1].until == mine[first].since:
+            first -= 1
+        while last + 1 < len(mine) and mine[last].until == mine[last + 1].since:
+            last += 1
+        since = max([mine[first].since, *(b for _, b in self.pauses if b <= at)])
+        return Chain(since, mine[last].until, tuple(mine[first : last + 1]))
+
+    def since(self, at: int) -> int:
+        """From when on trouble counts: a pause and the end of a promise wipe the slate."""
+        if len(self.reigns) == 1 and not self.pauses and self.reigns[0].since <= at < self.reigns[0].until:
+            return self.reigns[0].since
+        chain = self.chain(at)
+        return max((b for _, b in self.pauses if b <= at), default=BEGINNING) if chain is None else chain.since
+
+    # Events ------------------------------------------------------------------------------------------------------------
+
+    def promise(self, versions: tuple[Version, ...]) -> bool:
+        """What is promised from now on; whether that is anything new."""
+        if list(versions) == self.versions:
+            return False
+        self.versions = list(versions)
+        self._forget()
+        for run in self.open.runs:
+            run.settled = False
+            self._settle_limit(run)
+        return True
+
+    def pause(self, at: int) -> None:
+        """Nothing is expected from `at` on."""
+        if not any(a <= at < b for a, b in self.pauses):
+            self._leave(at, paused=True)
+            self.pauses.append((at, FOREVER_US))
+            self.tell("well", at, {"why": "paused"})
+
+    def resume(self, at: int) -> None:
+        """The pause that lasts ends."""
+        self.pauses = [(a, at if b == FOREVER_US else b) for a, b in self.pauses if b != FOREVER_US or a < at]
+        # older ones excuse nothing that is still to be judged; the last sets from when trouble counts
+        self.pauses = self.pauses[-10:]
+        self._fixed = None
+
+    def hear(self, at: int, kind: str, run_id: str | None, duration_s: float | None, figures: dict[str, Any]) -> None:
+        """A ping; what fell due before it has been judged."""
+        if self.first_ping is None or at < self.first_ping:
+            self.first_ping = at
+            if any(not version.counts for version in self.versions):
+                self._forget()
+        if self.rolls:
+            for reign in self.reigns:
+                if self.clock < reign.until <= at:
+                    self._leave(reign.until)
+        if kind == "start":
+            self.acted = True
+            # a start older than the last completion: its finish has been taken already
+            if self.last is None or at >= self.last[0]:
+                self._settle_limit(self.open.start(at, run_id or None))
+        elif kind in ("success", "fail"):
+            self.acted = True
+            self._finish(at, kind == "success", run_id or None, duration_s, figures)
+
+    def _finish(self, at: int, ok: bool, run_id: str | None, duration_s: float | None, figures: dict[str, Any]) -> None:
+        was_down = self.missed is not None or (self.last is not None and not self.last[1]) or self._hung(self.clock) is not None
+        run = self.open.finish(run_id)
+        rolls = self.rolls
+        if rolls:
+            self._close(at, ok)
+        if self.last is None or at >= self.last[0]:
+            self.last = (at, ok)
+        if duration_s is None and run is not None:
+            duration_s = (at - run.started) / 1e6
+        if ok:
+            self.success = at if self.success is None else max(self.success, at)
+            self.carried = [w for w in self.carried if not w.kept(self.success)]
+            if self.missed is not None and self.missed[1].kept(self.success):
+                self.missed = None
+            self.tell("success", at, {"duration_s": duration_s})
+            if was_down and self.down(self.clock) is None:
+                self.tell("well", at, {})
+        elif self.last == (at, ok):
+            started = None if run is None else run.started
+            where = self._where(at if started is None else started)
+            self.tell("failed", at, {"completed_at": at, "started_at": started, "duration_s": duration_s, **where, **figures})
+
+    def _where(self, at: int) -> dict[str, Any]:
+        """The occurrence that a run at this instant belongs to, where ticks are fixed."""
+        found = holder(self.reigns, at)
+        return {} if found is None else {"expected_at": found[1].expected, "deadline_at": found[1].deadline}
+
+    # Time --------------------------------------------------------------------------------------------------------------
+
+    def due(self) -> int | None:
+        """The next instant after the clock at which something may change by time alone."""
+        clock = self.clock
+        found = [fixed[0]] if (fixed := self._next_fixed()) is not None else []
+        if self.open.runs:
+            found += [limit for run in self.open.runs if (limit := self._limit(run)) is not None and limit > clock]
+        mine = self.reigns
+        if len(mine) > 1 or (mine and (mine[0].since > clock or mine[0].until < FOREVER_US)):
+            found += [edge for reign in mine for edge in (reign.since, reign.until) if clock < edge < FOREVER_US]
+        if self.rolls:
+            found += [window.deadline for window in self.carried if window.deadline > clock]
+            found += self._rolling_dues(clock)
+        if self.silence is not None and self.last is not None and self.last[0] + self.silence > clock:
+            found.append(self.last[0] + self.silence)
+        return min(found, default=None)
+
+    def run(self, upto: int) -> None:
+        """Lets time go by: everything that falls due up to `upto`, that included, is judged."""
+        while (due := self.due()) is not None and due <= upto:
+            before, self.clock = self.clock, due
+            self._judge(before, due)
+        self.clock = max(self.clock, upto)
+
+    def _judge(self, before: int, at: int) -> None:
+        fixed = self._fixed[1] if self._fixed is not None and self._fixed[0] == at else []
+        rolling = [w for w in self._rolling(before) if w.deadline == at] if self.rolls else []
+        rolling += [w for w in self.carried if w.deadline == at]
+        if self.carried:
+            self.carried = [w for w in self.carried if w.deadline > at]
+        if self.silence is None:
+            for window in [*fixed, *rolling]:
+                self._pass(window)
+        elif self.last is not None and at == self.last[0] + self.silence and self.watched.saw(self.last[0], at):
+            silent = Window(self.last[0], at, at, anchored=True)
+            self.missed = (silent, silent)
+            self.tell("missed", at, {"deadline_at": at, "silent_since": self.last[0], "began": bool(self.open.runs)})
+        hung = [run for run in self.open.runs if self._limit(run) == at]
+        if hung and (self.success is None or at > self.success) and at >= self.since(at):
+            self.tell("hung", at, {"started_at": hung[0].started, "limit_at": at, "began": True, **self._where(hung[0].started)})
+        if any(at == reign.until for reign in self.reigns):
+            self._leave(at)
+            if self.version(at) is None:
+                self.tell("well", at, {"why": "no longer promised"})
+
+    def _pass(self, window: Window) -> None:
+        """A deadline passes."""
+        if window.kept(self.success):
+            self.tell("kept", window.deadline, {"expected_at": window.expected})
+            return
+        if self.excused(window) or not self.watched.saw(window.start, window.deadline):
+            return
+        self.missed = (window if self.missed is None else self.missed[0], window)
+        begun = [run.started for run in self.open.runs if run.started >= window.start]
+        self.tell(
+            "late" if begun else "missed", window.deadline,
+            {"expected_at": window.expected, "deadline_at": window.deadline, "began": bool(begun),
+             "started_at": begun[0] if begun else None},
+        )  # fmt: skip
+
+    def excused(self, window: Window) -> bool:
+        """Whether a pause or maintenance reaches into the time in which the success was waited for."""
+        paused = any(a <= window.deadline and b > window.expected for a, b in self.pauses)
+        return paused or self.excuses(window.expected, window.deadline)
+
+    def _next_fixed(self) -> tuple[int, list[Window]] | None:
+        """The next deadline of a tick, and the windows that have it."""
+        if self._fixed is not None and self._fixed[0] > self.clock:
+            return self._fixed
+        ticks = [(tick + r.grace, r, tick) for r in self.reigns if (tick := r.due_after(self.clock)) is not None]
+        if not ticks:
+            self._fixed = None
+            return None
+        at = min(deadline for deadline, _, _ in ticks)
+        self._fixed = at, [reign.window(tick) for deadline, reign, tick in ticks if deadline == at]
+        return self._fixed
+
+    # Intervals ---------------------------------------------------------------------------------------------------------
+
+    def _anchor(self, chain: Chain | None) -> int | None:
+        """The completion that the ticks of a chain are counted from: its last one."""
+        if chain is None or self.last is None or not chain.since <= self.last[0] < chain.until:
+            return None
+        return self.last[0]
+
+    def _rolling(self, clock: int, after_grace: bool = True) -> Iterator[Window]:
+        """Windows after the last completion whose deadline (or, without `after_grace`, tick) is after `clock`; few of them."""
+        chain = self.chain(clock)
+        anchor = self._anchor(chain)
+        if chain is None or anchor is None:
+            return
+        most = max((r.grace for r in chain.reigns), default=0) if after_grace else 0
+        for number, tick in enumerate(chain.ticks(anchor, max(anchor, clock - most))):
+            window = chain.window(anchor, tick)
+            if (window.deadline if after_grace else window.expected) > clock:
+                yield window
+                if number > 2 * len(chain.reigns) + most // (tick.reign.period or 1):
+                    return
+
+    def _rolling_dues(self, clock: int) -> list[int]:
+        found = [min((w.deadline for w in self._rolling(clock)), default=FOREVER_US)]
+        if any(not run.settled for run in self.open.runs):  # a tick gives open runs their window
+            found.append(next((w.expected for w in self._rolling(clock, after_grace=False)), FOREVER_US))
+        return [at for at in found if at < FOREVER_US]
+
+    def _close(self, at: int, ok: bool) -> None:
+        """A completion ends the gap since the one before."""
+        chain = self.chain(at)
+        anchor = self._anchor(chain)
+        if chain is None or anchor is None or anchor >= at:
+            return
+        unsettled = [run for run in self.open.runs if not run.settled and anchor <= run.started < at]
+        if ok and not unsettled:
+            return
+        ticks, end = chain.closed(anchor, at)
+        windows = chain.windows(anchor, ticks, end)
+        for run in unsettled:
+            run.limit, run.settled = self._limit_within(run, windows), True
+        if not ok:
+            self.carried += [window for window, _, _ in windows if window.deadline > self.clock]
+
+    def _leave(self, at: int, *, paused: bool = False) -> None:
+        """The chain that held until now ends: what it had expected stays expected, and no completion closes it."""
+        self._fixed = None
+        if not self.rolls or self._left == at:
+            return
+        chain = self.chain(at - 1)
+        anchor = self._anchor(chain)
+        if chain is None or anchor is None or (chain.until > at and not paused):
+            return
+        self._left = at
+        chain = Chain(chain.since, at, chain.reigns)
+        ticks = list(chain.until_(anchor, at))
+        windows = chain.windows(anchor, ticks, chain.to_come(anchor, ticks))
+        self.carried += [window for window, _, _ in windows if window.deadline >= at and window.deadline > self.clock]
+        for run in self.open.runs:
+            if not run.settled and run.started >= anchor:
+                run.limit, run.settled = self._limit_within(run, windows), True
+
+    # Limits ------------------------------------------------------------------------------------------------------------
+
+    def _settle_limit(self, run: Run) -> None:
+        """When a run has run too long, as far as that hangs on fixed ticks: no later completion changes it then."""
+        if not self.rolls:
+            found = holder(self.reigns, run.started)
+            run.limit, run.settled = self._limit_by(run, found and (found[1], found[0], found[2])), True
+
+    def _limit(self, run: Run) -> int | None:
+        if run.settled:
+            return run.limit
+        found = holder(self.reigns, run.started)
+        if found is not None:
+            run.limit, run.settled = self._limit_by(run, (found[1], found[0], found[2])), True
+            return run.limit
+        chain = self.chain(self.clock)
+        anchor = self._anchor(chain)
+        if chain is None or anchor is None or run.started < anchor:
+            return self._limit_by(run, None)
+        ticks = list(chain.until_(anchor, self.clock))
+        return self._limit_within(run, chain.windows(anchor, ticks, chain.to_come(anchor, ticks)))
+
+    def _limit_within(self, run: Run, windows: list[tuple[Window, Reign, int]]) -> int | None:
+        fixed = holder(self.reigns, run.started)
+        if fixed is not None:
+            return self._limit_by(run, (fixed[1], fixed[0], fixed[2]))
+        mine = [(w, reign, end) for w, reign, end in windows if w.start <= run.started < end]
+        return self._limit_by(run, max(mine, key=lambda one: one[0].start) if mine else None)
+
+    def _limit_by(self, run: Run, held: tuple[Window, Reign, int] | None) -> int | None:
+        if held is None:
+            reign = next((r for r in self.reigns if r.since <= run.started < r.until), None)
+            longest = None if reign is None else reign.limit_us
+            return None if longest is None else run.started + longest
+        window, reign, end = held
+        if reign.limit_us is not None:
+            return run.started + reign.limit_us
+        return max(window.deadline, end) if end < FOREVER_US else None
+
+    # How it stands -----------------------------------------------------------------------------------------------------
+
+    def _hung(self, at: int) -> int | None:
+        """The first limit that an open run passed since the last success."""
+        if not self.open.runs:
+            return None
+        earliest = max(self.since(at), BEGINNING if self.success is None else self.success + 1)
+        limits = [limit for run in self.open.runs if (limit := self._limit(run)) is not None]
+        return min((limit for limit in limits if earliest <= limit <= at), default=None)
+
+    def down(self, at: int) -> str | None:
+        """Why the check is down at its clock `at`: `failed`, `hung` or `missed`; None where it is not."""
+        since = self.since(at)
+        if self.last is not None and not self.last[1] and self.last[0] >= since:
+            return "failed"
+        if self._hung(at) is not None:
+            return "hung"
+        return "missed" if self.missed is not None and self.missed[1].expected >= since else None
+
+    def awaited(self, at: int) -> Window | None:
+        """The window whose tick has come and whose success has not, before its deadline."""
+        found = []
+        for reign in self.reigns:
+            if reign.ticks is None:
+                continue
+            tick = reign.ticks.before(min(at + 1, reign.until))
+            while tick is not None and tick >= reign.since and tick + reign.grace > at:
+                window = reign.window(tick)
+                if window.kept(self.success):
+                    break
+                found.append(window)
+                tick = reign.ticks.before(tick)
+        if self.rolls:
+            found += [w for w in self.carried if w.expected <= at < w.deadline and not w.kept(self.success)]
+            found += [w for w in self._rolling(at) if w.expected <= at]
+        return min((w for w in found if not self.excused(w)), key=lambda w: w.expected, default=None)
+
+    def status(self, at: int) -> str:
+        """How the check stands at `at`, its clock: the first that holds."""
+        if self.resting(at):
+            return "paused"
+        if self.first_ping is None and not self.watched.begun(at):
+            return "new"
+        if not self.watched.saw(at, at):
+            return "unknown"
+        if not self.acted:
+            return "new"
+        if self.down(at) is not None:
+            return "down"
+        if self.awaited(at) is not None:
+            return "grace"
+        running = any((limit := self._limit(run)) is None or limit > at for run in self.open.runs)
+        return "started" if running else "up"
+
+    def _forget(self) -> None:
+        self._reigns = self._fixed = None
