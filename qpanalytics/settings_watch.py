@@ -73,8 +73,8 @@ class WatchTable(Table):
     Every `tick` what came is evaluated; each source is looked at when its own `every` has passed (without one, every
     tick). `daily`, `weekly` and `monthly` are when those reports are made, in the zone they name, else that of
     `[report]`; they go into the folder `reports`. `ping_url` is asked for after each good tick, so that another monitor
-    can watch this one. `metrics` is a file for the node exporter's textfile collector. A store that others hold for
-    `held` is told of.
+    can watch this one. `metrics` is a file for the node exporter's textfile collector. What came goes into the store
+    every `feed`: alerts do not wait for it, figures and reports do.
     """
 
     tick: Period = 60.0
@@ -84,4 +84,4 @@ class WatchTable(Table):
     reports: Text = "reports"
     ping_url: Reference | None = None
     metrics: Text | None = None
-    held: Period = 300.0
+    feed: Period = 300.0

@@ -70,15 +70,6 @@ class Evaluator:
             self._engine = None  # it is ahead of the file
             raise
 
-    def change(self, what: Callable[[Kept], None], now: datetime) -> None:
-        """Notes something in the watcher's row between ticks."""
-        with self.state.transaction() as con:
-            found = kept.load(con)
-            what(found)
-            ticked = instant(found.ticked) if found.ticked else now
-            kept.save(con, found, ticked)
-            what(self._kept)
-
     @property
     def known(self) -> Kept:
         """The watcher's row."""

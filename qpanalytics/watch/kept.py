@@ -67,6 +67,10 @@ class Checks:
         """A check that is new; its public name is chosen as the store does it, and never changes."""
         twin = self._used.get(label) == source
         name = next(n for n in candidates(key, label, source, twin=twin) if n not in self._used)
+        return self.adopt(source, key, name, label)
+
+    def adopt(self, source: str, key: str, name: str, label: str) -> Known:
+        """A check whose public name is known."""
         check = Known(source, key, name, label)
         self._used[name] = source
         self._known[source, key] = check
@@ -112,13 +116,14 @@ class Kept:
     done: list[str] = field(default_factory=list)
     reports: dict[str, int] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=dict)
-    #: When the store was fed last, since when it is held, and by whom.
+    #: When the store was fed last, since when it is held and by whom, whether it just became free.
     fed: int = 0
     held: int | None = None
     holder: str = ""
+    freed: bool = False
 
 
-_FIELDS = ("seeded", "configured", "consumed", "looks", "done", "reports", "clock", "fed", "held", "holder")
+_FIELDS = ("seeded", "configured", "consumed", "looks", "done", "reports", "clock", "fed", "held", "holder", "freed")
 
 
 def load(con: sqlite3.Connection) -> Kept:
