@@ -35,7 +35,12 @@ class Member:
     @property
     def key(self) -> str:
         """Names it among all: one thing can be in several kinds of trouble at once."""
-        return f"{self.about}:{self.name}#{family(self.kind)}"
+        return key_of(self.about, self.source, self.name, self.kind)
+
+
+def key_of(about: str, source: str, name: str, kind: str) -> str:
+    """Names one trouble of one thing; two sources may have queues of one name."""
+    return f"{about}:{f'{source}/{name}' if about in ('queue', 'worker') else name}#{family(kind)}"
 
 
 #: What can be wrong with the occurrence of a check; one leads to another, so they are one trouble.

@@ -13,6 +13,7 @@ About = Literal["check", "queue", "worker", "source"]
 Memory = dict[str, Any]
 
 SECOND, HOUR = 1_000_000, 3_600_000_000
+NOTHING = Promise()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Setting:
 
     table: PolicyTable
     in_a_row: int = 1
-    promise: Promise = Promise()
+    promise: Promise = NOTHING
     scheduled: bool = True
 
 

@@ -115,16 +115,13 @@ class Clock:
 
     # Events ------------------------------------------------------------------------------------------------------------
 
-    def promise(self, versions: tuple[Version, ...]) -> bool:
-        """What is promised from now on; whether that is anything new."""
-        if list(versions) == self.versions:
-            return False
+    def promise(self, versions: tuple[Version, ...]) -> None:
+        """What is promised from now on."""
         self.versions = list(versions)
         self._forget()
         for run in self.open.runs:
             run.settled = False
             self._settle_limit(run)
-        return True
 
     def pause(self, at: int) -> None:
         """Nothing is expected from `at` on."""
@@ -402,6 +399,14 @@ class Clock:
             found += [w for w in self.carried if w.expected <= at < w.deadline and not w.kept(self.success)]
             found += [w for w in self._rolling(at) if w.expected <= at]
         return min((w for w in found if not self.excused(w)), key=lambda w: w.expected, default=None)
+
+    def next_window(self) -> Window | None:
+        """The next window that is to be judged."""
+        found = self._next_fixed()
+        windows = [] if found is None else found[1][:1]
+        if self.rolls:
+            windows += [w for w in self._rolling(self.clock) if w.expected > self.clock][:1]
+        return min(windows, key=lambda w: w.expected, default=None)
 
     def status(self, at: int) -> str:
         """How the check stands at `at`, its clock: the first that holds."""
