@@ -140,9 +140,13 @@ class Appended:
 
 @runtime_checkable
 class TailSource(Protocol):
-    """Files that grow. Checks are known by the names in their rows."""
+    """Files that grow. Checks are known by the names in their rows.
+
+    With a `horizon` a look reads up to the first row behind it, as if it had been made then.
+    """
 
     name: str
+    horizon: datetime | None
 
     def read(self, cursors: Mapping[str, Cursor]) -> Iterator[Appended]:
         """What was appended since the cursors, by path. SourceError where something cannot be read at all."""

@@ -53,6 +53,7 @@ class Tail:
         self._patterns = patterns
         self._folder = folder
         self._clock = clock
+        self.horizon: datetime | None = None
 
     def read(self, cursors: Mapping[str, Cursor]) -> Iterator[Appended]:
         """What was appended to each file since `cursors` (by path), in parts that memory holds.
@@ -69,7 +70,7 @@ class Tail:
                     cursor = cursors.get(str(path), {})
                     if (cursor.get("device"), cursor.get("inode")) != (found.st_dev, found.st_ino):
                         cursor = known.get((found.st_dev, found.st_ino), {})
-                    yield from _appended(file, path, found, cursor)
+                    yield from _appended(file, path, found, cursor, self.horizon)
             except FileNotFoundError:
                 continue  # renamed since it was listed; the next look finds it under its new name
             except OSError as error:
@@ -118,6 +119,8 @@ class _Part:
     bad: int = 0
     why: str = ""
     used: int = 0
+    #: It ended before a row that lies behind the horizon.
+    beyond: bool = False
 
     def refuse(self, field: str, text: str) -> None:
         """Counts a row that cannot be taken."""
@@ -126,7 +129,9 @@ class _Part:
         self.why = self.why or f"{quoted(text, 80)} {what.get(field, f'has a {field} that makes no sense')}"
 
 
-def _appended(file: BinaryIO, path: Path, found: os.stat_result, cursor: Cursor) -> Iterator[Appended]:
+def _appended(
+    file: BinaryIO, path: Path, found: os.stat_result, cursor: Cursor, horizon: datetime | None
+) -> Iterator[Appended]:
     where = {"device": found.st_dev, "inode": found.st_ino}
     if path.name.lower().endswith(_NOT_GROWING):
         if cursor.get("size") != found.st_size:
@@ -148,11 +153,17 @@ def _appended(file: BinaryIO, path: Path, found: os.stat_result, cursor: Cursor)
             why = "its first line names no columns check and received_at"
             yield Appended(str(path), (), {**where, **_seen(file, start), "offset": start}, 1, why)
         return
-    yield from _mouthfuls(file, path, where, header, max(offset, start), waited)
+    yield from _mouthfuls(file, path, where, header, max(offset, start), waited, horizon)
 
 
 def _mouthfuls(
-    file: BinaryIO, path: Path, where: Mapping[str, Any], header: _Header | None, offset: int, waited: bool
+    file: BinaryIO,
+    path: Path,
+    where: Mapping[str, Any],
+    header: _Header | None,
+    offset: int,
+    waited: bool,
+    horizon: datetime | None,
 ) -> Iterator[Appended]:
     """The whole lines from `offset` on; `waited` says that an open quote stood there at the last look, too."""
     while True:
@@ -163,14 +174,14 @@ def _mouthfuls(
         if not whole and last:
             return
         data = data[: whole or len(data)]  # a line that no end is in sight of is taken as it is, and refused
-        part = _json_rows(data) if header is None else _csv_rows(data, header, give_up=waited)
-        if not part.used and not last and header is not None:
-            part = _csv_rows(data, header, give_up=True)
+        part = _json_rows(data, horizon) if header is None else _csv_rows(data, header, horizon, give_up=waited)
+        if not part.used and not last and not part.beyond and header is not None:
+            part = _csv_rows(data, header, horizon, give_up=True)
         offset += part.used
-        open_ = part.used < len(data)
+        open_ = part.used < len(data) and not part.beyond
         cursor = {**where, **_seen(file, offset), "offset": offset, "waited": int(open_ and last)}
         yield Appended(str(path), part.rows, cursor, part.bad, part.why)
-        if last:
+        if last or part.beyond:
             return
         waited = False
 
@@ -208,21 +219,24 @@ def _header(line: bytes) -> _Header:
     return best
 
 
-def _json_rows(data: bytes) -> _Part:
-    part = _Part([], used=len(data))
-    for line in data.split(b"\n"):
-        if not line.strip():
-            continue
+def _json_rows(data: bytes, horizon: datetime | None) -> _Part:
+    part = _Part([])
+    for line in data.splitlines(keepends=True):
         try:
-            part.rows.append(ping(json_texts(line.decode("utf-8").removeprefix("\ufeff"))))
+            row = ping(json_texts(line.decode("utf-8").removeprefix("\ufeff"))) if line.strip() else None
+            if row is not None and horizon is not None and row[1].received_at > horizon:
+                part.beyond = True
+                return part
+            part.rows += [] if row is None else [row]
         except UnicodeDecodeError:
             part.refuse("json", line[:200].decode("utf-8", "replace"))
         except BadRow as error:
             part.refuse(str(error), line[:200].decode("utf-8", "replace"))
+        part.used += len(line)
     return part
 
 
-def _csv_rows(data: bytes, header: _Header, *, give_up: bool) -> _Part:
+def _csv_rows(data: bytes, header: _Header, horizon: datetime | None, *, give_up: bool) -> _Part:
     """The rows of whole lines. A record whose quotes are not closed at the end is left, unless it is to be given up."""
     part = _Part([])
     lines = [line + b"\n" for line in data.removesuffix(b"\n").split(b"\n")]
@@ -238,6 +252,7 @@ def _csv_rows(data: bytes, header: _Header, *, give_up: bool) -> _Part:
                 break
             taken, values = 1, []  # the quote is a stray one: its line is lost, those behind it are not
         text = lines[at]
+        before = part.used
         part.used += sum(map(len, lines[at : at + taken]))
         at += taken
         if not text.strip():
@@ -246,9 +261,14 @@ def _csv_rows(data: bytes, header: _Header, *, give_up: bool) -> _Part:
             part.refuse("line", text[:200].decode("utf-8", "replace"))
             continue
         try:
-            part.rows.append(ping({field: values[place] for field, place in header.places.items()}))
+            row = ping({field: values[place] for field, place in header.places.items()})
         except BadRow as error:
             part.refuse(str(error), text[:200].decode("utf-8", "replace"))
+            continue
+        if horizon is not None and row[1].received_at > horizon:
+            part.used, part.beyond = before, True
+            return part
+        part.rows.append(row)
     part.used = min(part.used, len(data))
     return part
 

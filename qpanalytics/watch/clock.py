@@ -53,6 +53,13 @@ class Steady:
     def __init__(self, said: dict[str, Any] | None = None) -> None:
         self.said = said or {}
 
+    def now(self, read: Read) -> datetime:
+        """The time by a reading, as far as is known from the last `tell`."""
+        trusted = self.said.get("offset")
+        if trusted is None or self.said.get("which") != read.which:
+            return read.wall
+        return read.wall if abs(micros(read.wall) - read.boot - trusted) < STEP_US else instant(read.boot + trusted)
+
     def tell(self, read: Read) -> Told:
         """What time it is, by a new reading."""
         wall = micros(read.wall)

@@ -25,6 +25,7 @@ from qpanalytics.watch.translate import Translator
 if TYPE_CHECKING:
     from qpanalytics.alerts.base import Message
     from qpanalytics.settings import Settings
+    from qpanalytics.store.db import Store
     from qpanalytics.store.state import Piece, State
 
 
@@ -90,43 +91,77 @@ class Evaluator:
 
     def _tick(self, now: datetime) -> Ticked:
         engine = self._engine or self._load()
-        known, checks = self._kept, self._checks
+        known = self._kept
         at = micros(now)
-        translator = Translator(checks, known, self.settings.check)
+        translator = Translator(self._checks, known, self.settings.check)
         done = Ticked()
         told: list[events.Event] = []
-        sources = [table.name for table in self.settings.source]
-        for source in sources:
-            found = self._arrived(source)
-            if found:
+        for source in self._sources:
+            if found := self._arrived(source):
                 known.consumed[source] = found[-1].piece
                 done.pieces += len(found)
                 told += translator.read(found)
-        if (configured := self.settings.fingerprint() + "\n" + "\n".join(sorted(sources))) != known.configured:
-            known.configured = configured
-            told += translator.removed(sources, at)
-            told += translator.configured(at)
+        told += self._reconfigured(translator, at)
         with self.state.reading() as con:
             orders, last_order = incidents.asked(con)
         engine.feed(*told, *orders, *self._also(known, now))
-        changes = _worth_telling(engine.advance(at), translator.cold)
         done.pings = translator.pings
+        self._land(engine, done, translator.cold, last_order, now)
+        return done
+
+    @property
+    def seeded(self) -> bool:
+        """Whether there was a first start already."""
+        return self.known.seeded
+
+    def seed(self, store: Store, now: datetime) -> None:
+        """The first start: takes over what the store knows of the past, and tells nobody of what is over.
+
+        StoreBusy where another program holds it; then nothing has happened.
+        """
+        from qpanalytics.watch.seed import seed
+
+        engine = self._load()
+        known = self._kept
+        told = seed(store, self.state, self._sources, self._checks, known, now)
+        known.seeded = True
+        promised = self._reconfigured(Translator(self._checks, known, self.settings.check), micros(now))
+        engine.feed(*promised, *told)
+        try:
+            self._land(engine, Ticked(), {check.name for check in self._checks}, 0, now)
+        finally:
+            self._engine = None
+
+    @property
+    def _sources(self) -> list[str]:
+        return [table.name for table in self.settings.source]
+
+    def _reconfigured(self, translator: Translator, at: int) -> list[events.Event]:
+        """What a configuration that is not the one of the last tick changes."""
+        configured = self.settings.fingerprint() + "\n" + "\n".join(sorted(self._sources))
+        if configured == self._kept.configured:
+            return []
+        self._kept.configured = configured
+        return [*translator.removed(self._sources, at), *translator.configured(at)]
+
+    def _land(self, engine: Engine, done: Ticked, cold: set[str], last_order: int, now: datetime) -> None:
+        """Lets the engine go on to `now`, and writes all that follows in one transaction."""
+        changes = _worth_telling(engine.advance(micros(now)), cold)
         done.changes = [change for change in changes if isinstance(change, IncidentChange)]
         notices = [change for change in changes if isinstance(change, Notice)]
         done.notices = len(notices)
         states = engine.changed_states()
         outbox = Outbox(self.state)
         with self.state.transaction() as con:
-            known.piece = self._through(con, sources)
-            kept.save(con, known, now)
+            self._kept.piece = self._through(con, self._sources)
+            kept.save(con, self._kept, now)
             kept.save_states(con, states)
-            checks.save(con)
+            self._checks.save(con)
             incidents.record(con, done.changes)
             incidents.taken(con, last_order)
             for notice in notices:
                 outbox.put(self._worded(notice, now), [notice.channel], now)
         done.open = len(engine.incidents())
-        return done
 
     def _arrived(self, source: str) -> Sequence[Piece]:
         """New pieces of a source. The first look at it is waited for as a whole: half of a history is a wrong one."""

@@ -77,8 +77,15 @@ class Translator:
         return out
 
     def configured(self, at: int) -> list[events.Event]:
-        """Every promise as it stands, where it is not what the engine was told; for when the configuration changed."""
-        return [event for check in self.checks if not check.gone for event in self._promised(check, at)]
+        """Every promise as it stands, where it is not what the engine was told; for when the configuration changed.
+
+        A check that it was never told of is told from where its history begins.
+        """
+        out: list[events.Event] = []
+        for check in self.checks:
+            if not check.gone:
+                out += self._promised(check, at if check.told or check.since is None else check.since)
+        return out
 
     def removed(self, sources: Iterable[str], at: int) -> list[events.Event]:
         """Forgets checks whose source is none of `sources` any more."""
