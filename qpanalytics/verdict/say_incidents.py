@@ -63,7 +63,7 @@ def finding(
     else:
         sentence, detail = _one(lead, voice)
         detail = " ".join(filter(None, [detail, _consequences(members)]))
-    figures = {name: _plain(name, value) for name, value in lead.evidence.items()}
+    figures = {name: shown(name, value) for name, value in lead.evidence.items()}
     return Finding(
         kind=kind, severity=lead.severity, checks=tuple(dict.fromkeys(m.name for m in members)), source=lead.source,
         since_at=lead.since_at, figures=figures, subject=lead.name, sentence=sentence, detail=detail,
@@ -279,9 +279,9 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _plain(name: str, value: Any) -> Any:
-    """A figure as findings have it: instants as ISO texts."""
-    if isinstance(value, int) and not isinstance(value, bool) and (name.endswith(("_at", "_since")) or name == "limit_at"):
+def shown(name: str, value: Any) -> Any:
+    """A figure of evidence as findings have it: instants as ISO texts."""
+    if isinstance(value, int) and not isinstance(value, bool) and name.endswith(("_at", "_since")):
         return spell.iso(value)
     if name == "occurrences" and isinstance(value, list | tuple):
         return [spell.iso(one) for one in value]

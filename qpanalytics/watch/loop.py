@@ -157,6 +157,11 @@ class Watch:
         self._deliverer.stop(END_S)
         return self._jobs.stop(END_S)
 
+    def wake_to_end(self) -> None:
+        """Has `run` and `once` return soon; safe in a signal's handler."""
+        self.stop.set()
+        self._news.set()
+
     def now(self) -> datetime:
         """The time to go by."""
         return self.around.fixed or self._steady.now(Read.now(self.around.wall))

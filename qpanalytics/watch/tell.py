@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from qpanalytics import spell
 from qpanalytics.alerts.base import Alert, Digest, Event, Message
 from qpanalytics.instants import instant
-from qpanalytics.verdict.say_incidents import Broken, evidence, finding, label
+from qpanalytics.verdict.say_incidents import Broken, evidence, finding, label, shown
 from qpanalytics.verdict.voice import Voice
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ def worded(incident: Incident, now: datetime, tz: str) -> Finding:
         resolved_at=None if incident.resolved_at is None else instant(incident.resolved_at),
         why=incident.why,
     )
+
+
+def figures(member: Member) -> dict[str, Any]:
+    """The evidence of a member as plain values, instants as ISO texts."""
+    return {name: shown(name, value) for name, value in member.evidence.items()}
 
 
 def _summary(notice: Notice, now: datetime, tz: str) -> Digest:

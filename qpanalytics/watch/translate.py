@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,9 @@ class Translator:
     def __init__(self, checks: Checks, kept: Kept, entries: Iterable[CheckEntry]) -> None:
         self.checks = checks
         self.kept = kept
-        self._rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._after: dict[str, str | None] = {}
-        for entry in entries:
-            self._rows[entry.check].append(_config_row(entry))
-            self._after[entry.check] = entry.after
+        entries = list(entries)
+        self._rows = _config_rows(entries)
+        self._after = {entry.check: entry.after for entry in entries}
         #: Checks that these pieces showed for the first time.
         self.cold: set[str] = set()
         self._met_now: dict[str, Known] = {}
@@ -144,8 +142,7 @@ class Translator:
 
     def _promised(self, check: Known, at: int) -> list[events.Event]:
         """The promise of a check, if it is not the one that the engine was told last."""
-        stated = effective([*check.versions, *self._rows.get(check.name, ())], None)
-        versions = tuple(v for v in (_from(version, check.since) for version in stated) if v.from_us < v.to_us)
+        versions = _versions(check, self._rows)
         feed = f"{check.source}\n{check.key}" if check.alone else None
         after = self._after.get(check.name)
         told = hashlib.sha256(repr((versions, after, feed)).encode()).hexdigest()[:16]
@@ -228,6 +225,24 @@ class Translator:
             # a list without checks, or none that anything could be told of: the source itself was there
             until = look.get("at", micros(piece.at))
         return [*out, events.Seen(piece.source, until, look.get("since"))]
+
+
+def promised_versions(checks: Checks, entries: Iterable[CheckEntry]) -> dict[str, tuple[Version, ...]]:
+    """What is promised of each check, by its public name."""
+    rows = _config_rows(entries)
+    return {check.name: _versions(check, rows) for check in checks}
+
+
+def _versions(check: Known, rows: Mapping[str, list[dict[str, Any]]]) -> tuple[Version, ...]:
+    stated = effective([*check.versions, *rows.get(check.name, ())], None)
+    return tuple(v for v in (_from(version, check.since) for version in stated) if v.from_us < v.to_us)
+
+
+def _config_rows(entries: Iterable[CheckEntry]) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        rows[entry.check].append(_config_row(entry))
+    return rows
 
 
 def _from(version: Version, since: int | None) -> Version:
