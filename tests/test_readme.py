@@ -130,3 +130,19 @@ def test_each_kind_of_queue_and_worker_is_configured_as_the_readme_shows(tmp_pat
     rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
     told = {kind for row in rows for kind in re.findall("`([a-z-]+)`", row)}
     assert {*kinds, "bull"} <= told
+
+
+def test_each_kind_of_channel_is_configured_as_the_readme_shows(tmp_path: Path) -> None:
+    from qpanalytics import alerts, settings
+
+    (text,) = [text for text in blocks("toml") if "[[channel]]" in text]
+    (tmp_path / "qpa.toml").write_text(text)
+    kinds = {table.kind for table in settings.load(tmp_path / "qpa.toml").channel}
+    assert kinds <= set(alerts.KINDS)
+    secrets = {
+        "TG_TOKEN": "1:a", "PD_ROUTING_KEY": "k", "SLACK_HOOK": "https://h.example/a", "HOOK_URL": "https://h.example/b",
+        "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }  # fmt: skip
+    said = qpa(tmp_path, "doctor", **secrets).stdout
+    assert said.count("ok    channels: ") == len(kinds), said
+    assert qpa(tmp_path, "alert", "test", "log").returncode == 0

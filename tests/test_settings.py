@@ -179,7 +179,7 @@ def test_the_example_loads_as_it_is_and_with_every_example_in_it_taken_up(toml: 
     assert settings.check[0].check == "backup-db"
     assert settings.check[0].grace_s == 900
     assert settings.maintenance[0].covers("any", ["db"])
-    assert max(map(len, example().splitlines())) <= 110 and example().count("\n") <= 40
+    assert max(map(len, example().splitlines())) <= 110 and example().count("\n") <= 60
 
 
 # Rows of check files --------------------------------------------------------------------------------------------------

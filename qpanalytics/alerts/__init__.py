@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from qpanalytics.settings_channels import ChannelTable
 
 #: Kind in `qpa.toml`, and the module with its `from_settings(table, secrets, clock, memory)`.
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {
+    "telegram": "qpanalytics.alerts.telegram",
+    "slack": "qpanalytics.alerts.slack",
+    "pagerduty": "qpanalytics.alerts.pagerduty",
+    "webhook": "qpanalytics.alerts.webhook",
+    "file": "qpanalytics.alerts.file",
+}
 
 
 def open_channel(

@@ -6,6 +6,7 @@ outbox owns order, retries and the ledger of tries. Both kinds of message are pl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -104,11 +105,21 @@ Message = Alert | Digest
 
 def said(message: Message) -> dict[str, Any]:
     """A message as JSON values; `heard` reads it back."""
-    values = asdict(message)
-    for name, value in values.items():
-        if isinstance(value, datetime):
-            values[name] = spell.iso(value)
+    values = {name: _plain(value) for name, value in asdict(message).items()}
     return {"message": "alert" if isinstance(message, Alert) else "digest", **values}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say of a value: a time as text, what is no number as null."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return spell.iso(value) if isinstance(value, datetime) else str(value)
 
 
 def heard(values: Mapping[str, Any]) -> Message:
@@ -118,7 +129,7 @@ def heard(values: Mapping[str, Any]) -> Message:
     for name, value in known.items():
         if name.endswith("_at") and value is not None:
             known[name] = datetime.fromisoformat(value)
-        elif isinstance(value, list):
+        elif isinstance(value, list):  # of names or lines; figures are a mapping
             known[name] = tuple(value)
     return kind(**known)
 
@@ -197,7 +208,9 @@ class Secrets:
     """The secrets of one channel's table, resolved when they are asked for; none is ever shown."""
 
     def __init__(self, table: ChannelTable, environ: Mapping[str, str], folder: Path) -> None:
-        self._table, self._environ, self._folder = table, environ, folder
+        self._table, self._environ = table, environ
+        #: Where relative paths of the configuration are meant from.
+        self.folder = folder
 
     def get(self, field: str) -> str | None:
         """The secret in a field of the table, None where it has none. ConfigError if it cannot be resolved."""
@@ -205,7 +218,7 @@ class Secrets:
         if reference is None:
             return None
         try:
-            return str(reference.resolve(self._environ, self._folder))
+            return str(reference.resolve(self._environ, self.folder))
         except ConfigError as error:
             raise ConfigError(f"channel {spell.quoted(self._table.name)}: {field}: {error}") from None
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qpanalytics.settings_channels import ChannelTable
     from qpanalytics.store.state import State
 
-#: Whoever deliverers is stopped within this, seconds, also while a channel hangs.
+#: Whoever delivers is stopped within this, seconds, also while a channel hangs.
 STOP_S = 4.0
 #: How long a thread sleeps at most without looking at the clock, which may have been set meanwhile.
 _NAP_S = 30.0
@@ -59,7 +59,7 @@ class Deliverer:
             for channel in channels:
                 if self.stopping.is_set():
                     return
-                if (lane := self._lanes.get(channel)) is None:
+                if (lane := self._lanes.get(channel)) is None or not lane.is_alive():
                     lane = self._lanes[channel] = _Lane(channel, self)
                     lane.start()
                 lane.news.set()
@@ -110,6 +110,7 @@ class _Lane(threading.Thread):
         self._owner, self._outbox = owner, owner.outbox
         self._open: Channel | None = None
         self._failures = 0
+        self._complaint = ""
 
     def run(self) -> None:
         try:
@@ -133,7 +134,7 @@ class _Lane(threading.Thread):
                 try:
                     job = self._outbox.begin(self.channel, owner.clock())
                 except StoreError as error:
-                    owner.trouble(f"{self.channel}: nothing is sent, since it could not be recorded: {error}")
+                    self._complain(f"{self.channel}: nothing is sent, since it could not be recorded: {error}")
                     if not owner.one_round:
                         owner.stopping.wait(_STORE_REST_S)
                         continue
@@ -176,16 +177,22 @@ class _Lane(threading.Thread):
         try:
             if isinstance(how, Sent):
                 self._outbox.sent(job, owner.clock(), latency_s, how)
-                self._failures = 0
+                self._failures, self._complaint = 0, ""
                 return True
             knows = self._open is not None and self._open.distinguishes
             status = self._outbox.failed(job, owner.clock(), latency_s, how, distinguishes=knows, chance=owner.chance())
         except StoreError as error:
-            owner.trouble(f"{self.channel}: how a message was sent could not be recorded: {error}")
+            self._complain(f"{self.channel}: how a message was sent could not be recorded: {error}")
             return False
         self._failures = 0 if status == "failed" else self._failures + 1
-        owner.trouble(str(how))
+        self._complain(str(how))
         return True
+
+    def _complain(self, said: str) -> None:
+        """Tells of a trouble, once while it lasts: a full disk is asked every few seconds."""
+        if said != self._complaint:
+            self._owner.trouble(said)
+        self._complaint = said
 
 
 def opener(

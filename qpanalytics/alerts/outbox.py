@@ -190,7 +190,8 @@ class Outbox:
                 "delete from tries where began_us < ? and (message is null or message not in (select message from outbox))",
                 [us],
             )
-            con.execute("delete from learned where at_us < ? and name like 'incident %'", [us])
+            # where a group moved to stays true
+            con.execute("delete from learned where at_us < ? and name not like 'chat %'", [us])
 
     def _record(
         self, con: sqlite3.Connection, number: int | None, incident: str | None, channel: str, event: str, what: str,

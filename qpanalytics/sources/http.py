@@ -35,7 +35,8 @@ LONGEST_WAIT_S = 3_600.0
 #: A server's clock is believed up to so far ahead of ours; what is beyond is a broken header, not a clock.
 FURTHEST_AHEAD = timedelta(days=1)
 
-_FAILURES = (
+#: What httpx, httpcore and the system raise when an exchange fails.
+FAILURES = (
     httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpcore.TimeoutException, httpcore.NetworkError,
     httpcore.ProtocolError, httpcore.UnsupportedProtocol, httpcore.ProxyError, zlib.error, OSError, UnicodeError,
 )  # fmt: skip
@@ -173,7 +174,7 @@ class Http:
         with exchange(self._total_s, self._secrets):
             try:
                 return self._followed(url, path, what, most, cut, question)
-            except _FAILURES as error:
+            except FAILURES as error:
                 said = self._reason(error, what)
                 permanent = _is_certificate(error)
             except _Unusable as error:
@@ -220,7 +221,7 @@ class Http:
     def _refusal(self, response: httpx.Response, what: str) -> HttpError:
         status = response.status_code
         reason = self._said(response)
-        retry_after_s = _wait_s(response, self._clock()) if status in (429, 503) else None
+        retry_after_s = wait_s(response, self._clock()) if status in (429, 503) else None
         later = "" if retry_after_s is None else f" It wants to be left alone for {duration(retry_after_s)}."
         if status in (401, 403) and self._login:
             text = f"{self.where} refused the user or its password ({status}{reason}). Set user and password of this source."
@@ -248,7 +249,7 @@ class Http:
         try:
             body = json.loads(_content(response, 4_000, True, "").decode("utf-8"))
             error = body.get("error") or body.get("message") if isinstance(body, dict) else None
-        except (*_FAILURES, _Unusable, ValueError, RecursionError):
+        except (*FAILURES, _Unusable, ValueError, RecursionError):
             return ""
         return f", {quoted(masked(error, self._secrets), 80)}" if isinstance(error, str) and error else ""
 
@@ -371,7 +372,7 @@ def http_date(text: str | None) -> datetime | None:
         return None
 
 
-def _wait_s(response: httpx.Response, now: datetime) -> float | None:
+def wait_s(response: httpx.Response, now: datetime) -> float | None:
     """`Retry-After` in seconds from 0 to an hour; a date counts from the server's own clock where it tells it."""
     text = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text):

@@ -30,21 +30,25 @@ class _Exchange(threading.local):
 
     until: float | None = None
     secrets: tuple[str, ...] = ()
+    silent: bool = False
 
 
 _exchange = _Exchange()
 
 
 @contextmanager
-def exchange(seconds: float, secrets: tuple[str, ...]) -> Iterator[None]:
-    """One request and its reply in at most `seconds`; log lines that this thread causes meanwhile hold no secret."""
+def exchange(seconds: float, secrets: tuple[str, ...] = (), *, silent: bool = False) -> Iterator[None]:
+    """One request and its reply in at most `seconds`; log lines that this thread causes meanwhile hold no secret.
+
+    With `silent` there are none, for addresses that are a secret as a whole.
+    """
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_mask_records)  # adding it twice does nothing
-    _exchange.until, _exchange.secrets = monotonic() + seconds, secrets
+    _exchange.until, _exchange.secrets, _exchange.silent = monotonic() + seconds, secrets, silent
     try:
         yield
     finally:
-        _exchange.until, _exchange.secrets = None, ()
+        _exchange.until, _exchange.secrets, _exchange.silent = None, (), False
 
 
 def too_late() -> bool:
@@ -60,6 +64,8 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def _mask_records(record: logging.LogRecord) -> bool:
+    if _exchange.silent:
+        return False
     if _exchange.until is not None:  # lines of other users of these libraries are none of our business
         record.msg, record.args = masked(record.getMessage(), _exchange.secrets), None
     return True
@@ -73,7 +79,9 @@ def _left(timeout: float | None) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
-class _Stream(httpcore.NetworkStream):
+class Stream(httpcore.NetworkStream):
+    """A connection whose every wait keeps the deadline of the exchange."""
+
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
 
@@ -91,13 +99,15 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+        return Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
-class _Backend(httpcore.SyncBackend):
+class Backend(httpcore.SyncBackend):
+    """Opens connections that keep the deadline."""
+
     def connect_tcp(
         self,
         host: str,
@@ -106,12 +116,12 @@ class _Backend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
+        return Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Any = None
     ) -> httpcore.NetworkStream:
-        return _Stream(super().connect_unix_socket(path, _left(timeout), socket_options))
+        return Stream(super().connect_unix_socket(path, _left(timeout), socket_options))
 
 
 class _Body(httpx.SyncByteStream):
@@ -138,10 +148,13 @@ class Transport(httpx.BaseTransport):
     A pool that threads share closes, now and then, a connection on which another thread has just begun to ask (it takes
     the first bytes of the reply for the server hanging up): 1 of 500 requests of 16 threads. So each exchange has a pool
     for itself while it lasts, and leaves it, with its open connection, to the next.
+
+    Without `keep` no connection is used twice, so nothing is ever asked again: for requests that change something.
+    `backend` opens the connections.
     """
 
-    def __init__(self, uds: str | None = None) -> None:
-        self._uds = uds
+    def __init__(self, uds: str | None = None, *, backend: httpcore.NetworkBackend | None = None, keep: bool = True) -> None:
+        self._uds, self._backend, self._keep = uds, backend or Backend(), keep
         # The machine's authorities beside certifi's: companies add their own there, and SSL_CERT_FILE names more.
         self._context = ssl.create_default_context()
         self._context.load_verify_locations(cadata=_certifi())
@@ -172,12 +185,12 @@ class Transport(httpx.BaseTransport):
             except BaseException:
                 pool.close()
                 raise
-        body = _Body(reply.stream, lambda: self._free.append(pool))
+        body = _Body(reply.stream, lambda: self._free.append(pool) if self._keep else pool.close())
         return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=reply.extensions)
 
     def _pool(self) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(
-            ssl_context=self._context, max_connections=2, keepalive_expiry=15.0, uds=self._uds, network_backend=_Backend()
+            ssl_context=self._context, max_connections=2, keepalive_expiry=15.0, uds=self._uds, network_backend=self._backend
         )
 
     def close(self) -> None:

@@ -66,7 +66,8 @@ def incidents(
             "members": list(dict.fromkeys(member.name for member in one.members)),
             "opened_at": moment(one.opened_at), "resolved_at": moment(one.resolved_at), "acked_at": moment(one.acked_at),
             "alerts": sent.get(one.incident, 0), "needless": bool(one.told) and _needless(one, versions),
-            "flaps": _flaps(one, found), "noticed_s": max(one.noticed_at - one.opened_at, 0) / 1e6, "undelivered": lost.get(one.incident, 0),
+            "flaps": _flaps(one, found), "noticed_s": max(one.noticed_at - one.opened_at, 0) / 1e6,
+            "undelivered": lost.get(one.incident, 0),
             "sentence": tell.worded(one, now, tz).sentence, "ended": one.why, "evidence": _evidence(one),
         }
         for one in found
