@@ -50,7 +50,7 @@ def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
     # the last runs as a text of their marks; good ones are not noted before the first bad one
     last = memory["last"] = (memory.get("last", "") + ("x" if bad else "."))[-of:]
     n = last.count("x")
-    if not memory.get("on") and n >= most and bad:
+    if not memory.get("on") and n >= most and not bad:  # while it is down, that is told already
         memory["on"] = True
         return Sign(True, fact.at, "often", {"n": n, "of": len(last)})
     if memory.get("on") and n <= most // 2:

@@ -88,7 +88,7 @@ def evidence(members: Sequence[Broken], voice: Voice) -> tuple[str, ...]:
 
 
 def _together(lead: Broken, members: Sequence[Broken], cause: str, voice: Voice) -> str:
-    what, _, which = cause.partition(":")
+    what, _, which = cause.rpartition("|")[2].partition(":")
     of = f" of {what} {which}" if which else ""
     who = spell.plural(len(members), lead.about)
     kinds = {member.kind for member in members}

@@ -40,6 +40,12 @@ class Ticked:
     #: Incidents that are open now.
     open: int = 0
 
+    def add(self, later: Ticked) -> None:
+        """The two as one."""
+        self.pieces, self.pings, self.notices = self.pieces + later.pieces, self.pings + later.pings, self.notices + later.notices
+        self.changes += later.changes
+        self.open = later.open
+
 
 class Evaluator:
     """The engine with its memory. Everything is in the state file; what is held here is a copy that saves reading it.

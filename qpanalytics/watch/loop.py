@@ -113,30 +113,36 @@ class Watch:
 
     def once(self) -> Ticked | None:
         """One round, for cron and timers: looks, evaluation, delivery, what is due. None where it could not be evaluated."""
+        ticks: list[Ticked | None] = []
         self._begin_looks()
-        until = monotonic() + ONCE_LOOKS_S
-        while self._jobs.running() and monotonic() < until and not self.stop.wait(0.02):
-            pass
-        ticked = self._tick()
-        until = monotonic() + ONCE_END_S
-        slow = bool(self._jobs.running())
-        while self._jobs.running() and monotonic() < until and not self.stop.wait(0.02):
-            pass
-        if slow:
-            ticked = self._tick()
+        self._wait(ONCE_LOOKS_S)
+        ticks.append(self._tick())
+        if self._jobs.running():
+            self._wait(ONCE_END_S)
+            ticks.append(self._tick())
         if self._feeding_due():
             self._fed(feed_here(self.around.store))
-            if self._evaluator.known.held is not None or self._notes:
-                ticked = self._tick()
+        if self._notes:
+            ticks.append(self._tick())
         self._deliverer.round(ONCE_END_S)
         self._begin_dates()
-        if ticked is not None:
+        if ticks[-1] is not None:
             self._begin_heartbeat()
-        while self._jobs.running() and not self.stop.wait(0.02):
-            pass
+        self._wait()
         if self._notes:
-            self._tick()
-        return ticked
+            ticks.append(self._tick())
+        whole = Ticked()
+        for ticked in ticks:
+            if ticked is None:
+                return None
+            whole.add(ticked)
+        return whole
+
+    def _wait(self, most_s: float | None = None) -> None:
+        """Waits for the jobs under way."""
+        until = None if most_s is None else monotonic() + most_s
+        while self._jobs.running() and (until is None or monotonic() < until) and not self.stop.wait(0.01):
+            pass
 
     def seed(self) -> bool:
         """The first start on a store: what it knows of the past is taken over. False while somebody holds it."""
