@@ -152,7 +152,7 @@ def test_people_take_incidents_on_snooze_and_close_them(tmp_path: Path) -> None:
     assert watched.news() == [("open", "backup")]  # nobody is reminded of what somebody has
     with State.beside(watched.store) as state:
         ask(state, Order("resolve", row["incident"], by="ada"), at("06:20:30"))
-    watched.rounds(at("06:21"), at("06:22"))
+    watched.round(at("06:20:45"))
     assert watched.news() == [("open", "backup"), ("resolve", "backup")]
     assert watched.incidents()[0]["ended"] == "closed"
 
@@ -166,7 +166,8 @@ def test_in_the_nights_when_clocks_change_each_run_is_expected_once(tmp_path: Pa
     from qpanalytics import schedules
     from qpanalytics.instants import instant, micros
 
-    watched = Watched(tmp_path, check("nightly", "30 2 * * *", "10 min", tz=zone), check("hourly", "5 * * * *", "10 min", tz=zone))
+    checks = check("nightly", "30 2 * * *", "10 min", tz=zone), check("hourly", "5 * * * *", "10 min", tz=zone)
+    watched = Watched(tmp_path, *checks)
     start = datetime.fromisoformat(night).replace(tzinfo=UTC) - timedelta(hours=3)
     span = micros(start - timedelta(days=2)), micros(start + timedelta(hours=14))
     for name, text in (("nightly", "30 2 * * *"), ("hourly", "5 * * * *")):

@@ -37,7 +37,7 @@ def down(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
 
 
 def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
-    """`often` bad runs among the last `often_of`; over when at most half as many are."""
+    """It went wrong `often` times among the last `often_of` runs, and is well in between; over at half as many times."""
     most, of = setting.table.often, setting.table.often_of
     if fact.what in ("missed", "late", "kept"):
         bad = fact.what != "kept"
@@ -47,6 +47,8 @@ def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
         return None
     if not most or (not bad and "last" not in memory):
         return None
+    if bad and memory.get("last", "").endswith("x"):
+        return None  # a long outage is one time that it went wrong, and told as that
     # the last runs as a text of their marks; good ones are not noted before the first bad one
     last = memory["last"] = (memory.get("last", "") + ("x" if bad else "."))[-of:]
     n = last.count("x")

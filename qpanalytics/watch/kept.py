@@ -104,7 +104,7 @@ class Kept:
     """The watcher's row. `piece` is the last number that every source is through with, `consumed` how far each one is.
 
     `looks` holds looks whose end has not come yet: how far they vouch. `done` are sources of which one look was taken in
-    whole. `reports` says when each report was made last; `clock` is that of `clock.Steady`.
+    whole, `reached` how far each was seen. `reports` says when each report was made last; `clock` is that of `clock.Steady`.
     """
 
     piece: int = 0
@@ -114,6 +114,7 @@ class Kept:
     consumed: dict[str, int] = field(default_factory=dict)
     looks: dict[str, dict[str, Any]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    reached: dict[str, int] = field(default_factory=dict)
     reports: dict[str, int] = field(default_factory=dict)
     clock: dict[str, Any] = field(default_factory=dict)
     #: When the store was fed last, since when it is held and by whom, whether it just became free.
@@ -123,7 +124,7 @@ class Kept:
     freed: bool = False
 
 
-_FIELDS = ("seeded", "configured", "consumed", "looks", "done", "reports", "clock", "fed", "held", "holder", "freed")
+_FIELDS = ("seeded", "configured", "consumed", "looks", "done", "reached", "reports", "clock", "fed", "held", "holder", "freed")
 
 
 def load(con: sqlite3.Connection) -> Kept:

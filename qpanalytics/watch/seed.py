@@ -42,13 +42,7 @@ def seed(store: Store, state: State, sources: Collection[str], checks: Checks, k
         rows = _checks(con, sources)
         versions = _versions(con)
         pings = _pings(con, sources, now)
-        seen = dict(
-            con.execute(
-                "select c.source, epoch_us(max(w.until_at)) from store.watched w join store.checks c using (check_id) "
-                "where c.source in (select unnest(?)) group by c.source",
-                [sorted(sources)],
-            ).fetchall()
-        )
+        seen = _seen(con, sources)
     kept.piece = max(kept.piece, through)
     out: list[events.Event] = []
     for check_id, name, source, key, label, paused, gone in rows:
@@ -61,8 +55,8 @@ def seed(store: Store, state: State, sources: Collection[str], checks: Checks, k
         if not gone:
             out += [events.Ping(name, at, kind, run_id, took, host, status) for at, kind, _, run_id, took, host, status in mine]
             out += [events.Paused(name, micros(now))] if paused else []
-    for source, until in seen.items():
-        out.append(events.Seen(source, min(until, micros(now))))
+    for source, since, until in seen:
+        out.append(events.Seen(source, min(until, micros(now)), since))
         kept.done.append(source)
     return out
 
@@ -73,6 +67,20 @@ def _checks(con: duckdb.DuckDBPyConnection, sources: Collection[str]) -> list[tu
         select c.check_id, c.check_name, c.source, c.key, c.name, coalesce(s.paused, false), coalesce(s.gone, false)
         from store.checks c left join store.shown s using (check_id)
         where c.source in (select unnest(?)) order by c.check_id
+        """,
+        [sorted(sources)],
+    ).fetchall()
+
+
+def _seen(con: duckdb.DuckDBPyConnection, sources: Collection[str]) -> list[tuple[str, int, int]]:
+    """Since when and until when each source was seen without a break, epoch microseconds."""
+    return con.execute(
+        """
+        with last as (
+            select check_id, max(since_at) as since_at, max(until_at) as until_at from store.watched group by check_id
+        )
+        select c.source, epoch_us(min(since_at)), epoch_us(max(until_at)) from last join store.checks c using (check_id)
+        where c.source in (select unnest(?)) group by c.source order by c.source
         """,
         [sorted(sources)],
     ).fetchall()

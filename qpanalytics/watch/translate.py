@@ -193,6 +193,7 @@ class Translator:
         """Notes how far a look that is not at its end yet vouches for everything that it read."""
         spans = pieces.spans(piece, [""])
         ends = [micros(until) for _, _, until in spans]
+        begins = [micros(since) for _, since, _ in spans]
         if piece.kind == "snapshot":
             ends.append(int(piece.said["taken_at"]))
         if not ends and piece.kind != "checks":
@@ -202,6 +203,9 @@ class Translator:
             look["until"] = min(ends if look["until"] is None else [*ends, look["until"]])
         if piece.kind == "still" and "every" in piece.said:
             look["since"] = piece.said["every"][0]
+        elif begins and piece.source not in self.kept.done:
+            # a first look reaches back as far as each reply does, and each check's own history begins with its first ping
+            look["since"] = min(begins if look["since"] is None else [*begins, look["since"]])
 
     def _ended(self, piece: Piece) -> list[events.Event]:
         look = self.kept.looks.pop(piece.look, {})
@@ -219,11 +223,13 @@ class Translator:
             if alone != check.alone:
                 check.alone = alone
                 self.checks.changed(check)
-                out += self._promised(check, micros(piece.at))
+                # from where it was seen last, or what fell due since would be judged by a look that did not show it
+                out += self._promised(check, self.kept.reached.get(piece.source, micros(piece.at)))
         until = look.get("until")
         if until is None:
             # a list without checks, or none that anything could be told of: the source itself was there
             until = look.get("at", micros(piece.at))
+        self.kept.reached[piece.source] = until
         return [*out, events.Seen(piece.source, until, look.get("since"))]
 
 
