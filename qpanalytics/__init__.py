@@ -26,6 +26,7 @@ _PLACES = {
     "load": "qpanalytics.opening",
     "plot": "qpanalytics.plot",
     "queues": "qpanalytics.analysis.queues",
+    "replay": "qpanalytics.analysis.replay",
     "report": "qpanalytics.report",
     "success": "qpanalytics.analysis.success",
     "verdicts": "qpanalytics.verdict",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from qpanalytics.analysis.flow import flow as flow
     from qpanalytics.analysis.lateness import lateness as lateness
     from qpanalytics.analysis.queues import queues as queues
+    from qpanalytics.analysis.replay import replay as replay
     from qpanalytics.analysis.success import success as success
     from qpanalytics.analysis.workers import workers as workers
     from qpanalytics.errors import QpaError as QpaError

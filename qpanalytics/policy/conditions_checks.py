@@ -24,8 +24,6 @@ def down(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
     if fact.what == "success":
         memory.clear()
         return None
-    if fact.what not in DOWN:
-        return None
     key = fact.evidence.get("expected_at") or fact.at
     keys = memory.setdefault("of", [])
     if key not in keys:
@@ -37,7 +35,12 @@ def down(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
 
 
 def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
-    """It went wrong `often` times among the last `often_of` runs, and is well in between; over at half as many times."""
+    """`often` bad runs among the last `often_of`; over when at most half as many are.
+
+    It is for checks that wait for several bad runs in a row: of the others each bad run is told by itself.
+    """
+    if setting.in_a_row == 1:
+        return None
     most, of = setting.table.often, setting.table.often_of
     if fact.what in ("missed", "late", "kept"):
         bad = fact.what != "kept"
@@ -47,12 +50,10 @@ def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
         return None
     if not most or (not bad and "last" not in memory):
         return None
-    if bad and memory.get("last", "").endswith("x"):
-        return None  # a long outage is one time that it went wrong, and told as that
     # the last runs as a text of their marks; good ones are not noted before the first bad one
     last = memory["last"] = (memory.get("last", "") + ("x" if bad else "."))[-of:]
     n = last.count("x")
-    if not memory.get("on") and n >= most and not bad:  # while it is down, that is told already
+    if not memory.get("on") and n >= most and bad:
         memory["on"] = True
         return Sign(True, fact.at, "often", {"n": n, "of": len(last)})
     if memory.get("on") and n <= most // 2:
@@ -69,7 +70,7 @@ def too_fast(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
     Ten of them in a row are what is usual now.
     """
     took = fact.evidence.get("duration_s")
-    if fact.what != "success" or took is None or not setting.table.too_fast:
+    if took is None or not setting.table.too_fast:
         return None
     usual = memory.setdefault("usual", [])
     middle = median(usual) if len(usual) >= ENOUGH else 0.0
@@ -87,15 +88,21 @@ def too_fast(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
 
 def drifting(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
     """What the daily analysis found; it has its own patience."""
-    if fact.what != "told" or memory.get("on", False) == fact.seen.lasts:
+    if memory.get("on", False) == fact.seen.lasts:
         return None
     memory["on"] = fact.seen.lasts
     return Sign(fact.seen.lasts, fact.at, "drifting", {"said": fact.seen.said, **fact.seen.figures})
 
 
 CONDITIONS = (
-    Condition("down", "check", "a run was missed, is late, failed or hangs: so many in a row", down),
-    Condition("often", "check", "too many of the last runs were missed, late or failed", often, most="warning"),
-    Condition("too_fast", "check", "runs end far sooner than usual", too_fast, most="warning"),
-    Condition("drifting", "check", "runs come later or take longer than they did", drifting, most="info"),
-)
+    Condition(
+        "down", "check", "a run was missed, is late, failed or hangs: so many in a row", down,
+        hears=("well", "success", *DOWN),
+    ),
+    Condition(
+        "often", "check", "too many of the last runs were missed, late or failed", often, "warning",
+        covered_by=("down",), hears=("kept", "success", *DOWN),
+    ),
+    Condition("too_fast", "check", "runs end far sooner than usual", too_fast, "warning", hears=("success",)),
+    Condition("drifting", "check", "runs come later or take longer than they did", drifting, "info", hears=("told",)),
+)  # fmt: skip

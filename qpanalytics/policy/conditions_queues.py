@@ -155,9 +155,9 @@ def orphaned(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
 
 CONDITIONS = (
     Condition("oldest", "queue", "the oldest job waits longer than promised", oldest),
-    Condition("depth", "queue", "more jobs wait than promised", depth),
-    Condition("not_draining", "queue", "jobs wait and none is finished", not_draining),
+    Condition("depth", "queue", "more jobs wait than promised", depth, covered_by=("oldest",)),
+    Condition("not_draining", "queue", "jobs wait and none is finished", not_draining, covered_by=("oldest", "depth")),
     Condition("retry_storm", "queue", "retries grow while no more jobs succeed", retry_storm),
-    Condition("dead_grew", "queue", "jobs are given up", dead_grew),
+    Condition("dead_grew", "queue", "jobs are given up", dead_grew, covered_by=("retry_storm",)),
     Condition("orphaned", "queue", "jobs lie with workers that are gone", orphaned),
 )

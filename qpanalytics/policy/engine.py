@@ -158,8 +158,11 @@ class Engine:
         self._inbox = []
         self._desk.now = until
         for event in events:
-            if isinstance(event, Seen):  # what was seen is known before what it showed is judged
+            # what was seen, and what is lost, is known before what it showed is judged
+            if isinstance(event, Seen):
                 self._see(event)
+            elif isinstance(event, Lost):
+                self._check(event.check).holes.append((event.since, event.until))
         step, place = self._now, 0
         while True:
             happens = min(events[place].at, until) if place < len(events) else FOREVER
@@ -283,9 +286,9 @@ class Engine:
                 elif isinstance(event, Resumed):
                     check.clock.resume(at)
                 elif isinstance(event, CannotTell):
-                    check.clock.silence = None if event.silence_s is None else round(event.silence_s * 1e6)
+                    check.clock.fall_silent(event.silence_s)
                 elif isinstance(event, Lost):
-                    check.holes = [*check.holes, (event.since, event.until)][-8:]
+                    check.holes = check.holes[-8:]
                     self._queue(*self._looks.lost(check.source, event))
                 else:
                     check.told(event, at)

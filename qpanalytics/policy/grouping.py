@@ -15,6 +15,8 @@ class Fresh:
 
     member: Member
     causes: tuple[str, ...]
+    #: Troubles of the same thing that this one belongs to.
+    covered_by: tuple[str, ...] = ()
 
     @property
     def shared(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha1
 
@@ -53,12 +53,13 @@ class Book:
 
     # Trouble -----------------------------------------------------------------------------------------------------------
 
-    def begin(self, member: Member, causes: Sequence[str]) -> None:
+    def begin(self, fresh: Fresh) -> None:
         """Something is wrong, or came to another stage. It is placed when all of this instant is known (`settle`)."""
+        member = fresh.member
         record = self._of.get(member.key)
         known = None if record is None else record.members[member.key]
         if record is None or known is None:
-            self._fresh[member.key] = Fresh(member, tuple(causes))
+            self._fresh[member.key] = fresh
         elif known.resolved_at is not None:  # it flaps, and is back
             record.members[member.key] = replace(member, follows=known.follows)
             record.calm_until = None
@@ -66,7 +67,7 @@ class Book:
         elif known.follows is not None and not self._in_trouble(known.follows):
             # what it was put down to is well again, and it is not
             self._drop(record, known, member.since_at)
-            self._fresh[member.key] = Fresh(member, tuple(causes))
+            self._fresh[member.key] = fresh
         else:
             record.members[member.key] = replace(member, since_at=known.since_at, follows=known.follows)
             self._touch(record.id)
@@ -77,7 +78,8 @@ class Book:
         record = self._of.get(key)
         if record is None or record.members[key].resolved_at is not None:
             return
-        member = replace(record.members[key], resolved_at=max(at, record.members[key].since_at))
+        at = max(at, record.members[key].since_at)  # what comes late may say that it never was so
+        member = replace(record.members[key], resolved_at=at)
         record.members[key] = member
         self._touch(record.id)
         if len(record.members) > 1:
@@ -123,12 +125,23 @@ class Book:
         links = {f.member.name: f for f in fresh.values() if f.member.key.startswith("check:") and f.member.key.endswith("#down")}
         firsts = broken_links(links, self._after, self._in_trouble)
         followers = [f for name, f in links.items() if name in firsts]
-        waiting = {f.member.key for f in followers}
+        covered = {key: by for key, f in fresh.items() if (by := self._covering(f, fresh)) is not None}
+        waiting = {f.member.key for f in followers} | covered.keys()
         self._place([f for key, f in fresh.items() if key not in waiting], now)
         for follower in followers:
             first = firsts[follower.member.name]
             record = self._of[f"check:{first}#down"]
             self._join(record, [replace(follower.member, follows=first)], now)
+        for key, by in covered.items():
+            self._join(self._of[by], [fresh[key].member], now, told=False)
+
+    def _covering(self, fresh: Fresh, others: Mapping[str, Fresh]) -> str | None:
+        """The trouble of the same thing that this one belongs to, where there is one."""
+        for key in fresh.covered_by:
+            record = self._of.get(key)
+            if key in others or (record is not None and record.members[key].resolved_at is None):
+                return key
+        return None
 
     def _place(self, fresh: list[Fresh], now: int) -> None:
         table = self._policy.table
@@ -171,7 +184,8 @@ class Book:
         self._desk.changes.append(IncidentChange("opened", opened, record.shown()))
         self._desk.opened(record, opened)
 
-    def _join(self, record: Record, members: list[Member], now: int) -> None:
+    def _join(self, record: Record, members: list[Member], now: int, *, told: bool = True) -> None:
+        """More members of an incident; `told` is off for what belongs to one that was told."""
         for member in members:
             record.members[member.key] = member
             self._of[member.key] = record
@@ -179,6 +193,8 @@ class Book:
         self._touch(record.id)
         shown = record.shown()
         self._desk.changes += [IncidentChange("joined", member.since_at, shown, member) for member in members]
+        if not told:
+            return
         self._desk.opened(record, now)
         if any(member.follows is None for member in members):
             self._desk.grew(record, now)

@@ -101,7 +101,7 @@ class Looks:
             self._forget(key, at)
         for said in self._around.policy.promises:
             if said.workers is not None and said.source in (None, event.source):
-                found += self._judge_workers(said.queue, event, at)
+                found += self._judge_workers(said.queue, event, at, named=said.source is not None)
         _, subject = self._subject("source", event.source, event.source)
         subject.judge(OF_SOURCES_BY_WORKERS, Fact("look", at, seen=event), self._around.setting)
         self._touched.add(f"source:{event.source}")
@@ -114,11 +114,12 @@ class Looks:
         self._touched.add(key)
         return key, subject.due()
 
-    def _judge_workers(self, glob: str, event: WorkersLook, at: int) -> list[tuple[str, int | None]]:
+    def _judge_workers(self, glob: str, event: WorkersLook, at: int, *, named: bool) -> list[tuple[str, int | None]]:
         """The queues of a source that a promise of workers is for: those that a look showed, or that workers name."""
         names = {s.name for s in self._subjects.values() if s.about == "queue" and s.source == event.source}
         names |= {queue for worker in event.workers for queue in worker.queues or ()}
-        names |= {glob} if not set(glob) & set("*?[") else set()
+        if named:  # a promise of this very source; of others a look has to show the queue
+            names |= {glob} if not set(glob) & set("*?[") else set()
         found = []
         for name in sorted(names):
             key, subject = self._subject("queue", event.source, name)

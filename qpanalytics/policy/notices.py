@@ -13,6 +13,7 @@ from qpanalytics.policy.rules import Policy
 from qpanalytics.policy.sign import SECOND
 from qpanalytics.policy.subjects import State
 
+DAY_S = 86_400.0
 QUIET, SNOOZED, AWAY = "quiet hours", "snoozed", "away"
 
 
@@ -70,8 +71,10 @@ class Desk:
             if later is None:
                 self._remind(record, at, "it grew")
         if record.remind_at is not None and record.remind_at <= at:
-            record.remind_at = later or self._next_reminder(at)
+            record.remind_at = later
             if later is None:
+                record.reminded += 1
+                record.remind_at = self._next_reminder(record, at)
                 self._remind(record, at, "it lasts")
         for route, when in list(record.escalate.items()):
             if when <= at:
@@ -134,7 +137,7 @@ class Desk:
         if event in ("open", "escalate"):
             record.told.setdefault(channel, route)
             if record.remind_at is None:
-                record.remind_at = self._next_reminder(at)
+                record.remind_at = self._next_reminder(record, at)
             found = self._policy.routes[route - 1].escalate if 0 < route <= len(self._policy.routes) else None
             if event == "open" and found is not None and record.acked_at is None:
                 record.escalate.setdefault(str(route), at + round(found.after * SECOND))
@@ -149,9 +152,13 @@ class Desk:
             if self._full(state, at) is None:  # a reminder that has no room is dropped: the next one comes
                 self._send("remind", record, channel, route, at, why)
 
-    def _next_reminder(self, at: int) -> int | None:
+    def _next_reminder(self, record: Record, at: int) -> int | None:
+        """Twice as long each time, up to a day: what lasts for weeks is known."""
         every = self._policy.table.remind
-        return None if every is None else at + round(every * SECOND)
+        if every is None:
+            return None
+        wait_s = min(every * 2.0 ** min(record.reminded, 20), max(every, DAY_S))
+        return at + round(wait_s * SECOND)
 
     @property
     def _limit(self) -> str:
@@ -161,8 +168,10 @@ class Desk:
     def _full(self, state: dict[str, Any], at: int) -> int | None:
         """When there is room again on a channel that has had its share."""
         table = self._policy.table
-        lately = [t for t in state["log"] if t > at - table.limit_per * SECOND]
-        return int(lately[-table.limit] + table.limit_per * SECOND) if len(lately) >= table.limit else None
+        lately: list[int] = [t for t in state["log"] if t > at - table.limit_per * SECOND]
+        if len(lately) < table.limit:
+            return None
+        return lately[-table.limit] + round(table.limit_per * SECOND)
 
     @staticmethod
     def _log(state: dict[str, Any], at: int, per_s: float) -> None:
@@ -197,7 +206,7 @@ class Desk:
                 reasons[why] = None
                 if record.resolved_at is None:
                     record.told.setdefault(channel, route)
-                    record.remind_at = record.remind_at or self._next_reminder(at)
+                    record.remind_at = record.remind_at or self._next_reminder(record, at)
             else:
                 self._post(event, record, channel, route, max(at, self.floor))
             if record.resolved_at is not None and not any(name in c["held"] for c in self.channels.values()):

@@ -35,6 +35,8 @@ class Record:
     remind_at: int | None = None
     grew_at: int | None = None
     escalate: dict[str, int] = field(default_factory=dict)
+    #: How often it was told again; each time takes longer.
+    reminded: int = 0
     #: Notices so far, for their keys.
     notices: int = 0
 

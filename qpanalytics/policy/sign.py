@@ -50,7 +50,8 @@ class Setting:
 class Condition:
     """One thing that can be wrong. `judge` takes its own memory (JSON values, kept between facts), a fact and the setting.
 
-    `least` is the highest severity it is told with: what is only odd wakes nobody. `meaning` is for people.
+    `most` is the highest severity it is told with: what is only odd wakes nobody. `meaning` is for people. While the same
+    thing is in trouble of one of the kinds `covered_by`, it belongs to that and is not told by itself.
     """
 
     kind: str
@@ -58,6 +59,9 @@ class Condition:
     meaning: str
     judge: Callable[[Memory, Fact, Setting], Sign | None]
     most: str = "critical"
+    covered_by: tuple[str, ...] = ()
+    #: Facts that it listens to; empty: all.
+    hears: tuple[str, ...] = ()
 
 
 def held(memory: Memory, bad: bool | None, at: int, hold_s: float, looks: int = 2) -> bool | None:

@@ -57,7 +57,10 @@ class Clock:
         self.excuses: Callable[[int, int], bool] = lambda since, until: False
         self._reigns: list[Reign] | None = None
         self._fixed: tuple[int, list[Window]] | None = None
+        self._rolls: bool | None = None
         self._left: int | None = None
+        #: The next due time, as long as it is known to hold.
+        self._due: tuple[int | None] | None = None
 
     def said(self) -> dict[str, Any]:
         """The state as JSON values; what is empty is left out."""
@@ -81,7 +84,9 @@ class Clock:
     @property
     def rolls(self) -> bool:
         """Whether an interval is among them."""
-        return any(reign.period is not None for reign in self.reigns)
+        if self._rolls is None:
+            self._rolls = any(reign.period is not None for reign in self.reigns)
+        return self._rolls
 
     def version(self, at: int) -> Version | None:
         """The version in force, the first without a beginning counting from always."""
@@ -125,6 +130,7 @@ class Clock:
 
     def pause(self, at: int) -> None:
         """Nothing is expected from `at` on."""
+        self._due = None
         if not any(a <= at < b for a, b in self.pauses):
             self._leave(at, paused=True)
             self.pauses.append((at, FOREVER_US))
@@ -135,10 +141,15 @@ class Clock:
         self.pauses = [(a, at if b == FOREVER_US else b) for a, b in self.pauses if b != FOREVER_US or a < at]
         # older ones excuse nothing that is still to be judged; the last sets from when trouble counts
         self.pauses = self.pauses[-10:]
-        self._fixed = None
+        self._fixed = self._due = None
+
+    def fall_silent(self, silence_s: float | None) -> None:
+        """Only silence for so long is a sign from now on; None: ticks are judged again."""
+        self.silence, self._due = None if silence_s is None else round(silence_s * 1e6), None
 
     def hear(self, at: int, kind: str, run_id: str | None, duration_s: float | None, figures: dict[str, Any]) -> None:
         """A ping; what fell due before it has been judged."""
+        self._due = None
         if self.first_ping is None or at < self.first_ping:
             self.first_ping = at
             if any(not version.counts for version in self.versions):
@@ -188,6 +199,11 @@ class Clock:
 
     def due(self) -> int | None:
         """The next instant after the clock at which something may change by time alone."""
+        if self._due is None:
+            self._due = (self._next_due(),)
+        return self._due[0]
+
+    def _next_due(self) -> int | None:
         clock = self.clock
         found = [fixed[0]] if (fixed := self._next_fixed()) is not None else []
         if self.open.runs:
@@ -205,8 +221,9 @@ class Clock:
     def run(self, upto: int) -> None:
         """Lets time go by: everything that falls due up to `upto`, that included, is judged."""
         while (due := self.due()) is not None and due <= upto:
-            before, self.clock = self.clock, due
+            before, self.clock, self._due = self.clock, due, None
             self._judge(before, due)
+            self._due = None
         self.clock = max(self.clock, upto)
 
     def _judge(self, before: int, at: int) -> None:
@@ -238,6 +255,8 @@ class Clock:
         if self.excused(window) or not self.watched.saw(window.start, window.deadline):
             return
         self.missed = (window if self.missed is None else self.missed[0], window)
+        if not self.acted:  # one that never reported is new, not down
+            return
         begun = [run.started for run in self.open.runs if run.started >= window.start]
         self.tell(
             "late" if begun else "missed", window.deadline,
@@ -426,4 +445,4 @@ class Clock:
         return "started" if running else "up"
 
     def _forget(self) -> None:
-        self._reigns = self._fixed = None
+        self._reigns = self._fixed = self._rolls = self._due = None

@@ -10,6 +10,7 @@ from qpanalytics.policy.changes import Member, key_of
 from qpanalytics.policy.conditions import OF_CHECKS, OF_SOURCES
 from qpanalytics.policy.events import Ping, Promised, Told
 from qpanalytics.policy.feeds import Feed
+from qpanalytics.policy.grouping import Fresh
 from qpanalytics.policy.maintained import Maintained
 from qpanalytics.policy.rules import Policy
 from qpanalytics.policy.sign import HOUR, About, Condition, Fact, Memory, Setting, capped
@@ -22,7 +23,7 @@ State = dict[str, Any]
 class Troubles(Protocol):
     """Where trouble is noted."""
 
-    def begin(self, member: Member, causes: Sequence[str]) -> None:
+    def begin(self, fresh: Fresh) -> None:
         """Something is wrong, or came to another stage."""
 
     def end(self, key: str, at: int, why: str = "") -> None:
@@ -71,6 +72,8 @@ class Subject:
     def judge(self, conditions: Sequence[Condition], fact: Fact, setting: Setting) -> None:
         """Has each condition look at a fact, and notes what began or ended."""
         for condition in conditions:
+            if condition.hears and fact.what not in condition.hears:
+                continue
             memory = self.memories.get(condition.kind)
             if memory is None:
                 memory = {}
@@ -86,16 +89,17 @@ class Subject:
                 self.tags, found.evidence,
             )  # fmt: skip
             if found.bad:
-                self._begin(member)
+                self._begin(member, condition.covered_by)
             else:
                 self.deferred.pop(condition.kind, None)
                 key = key_of(self.about, self.source, self.name, condition.kind)
                 self.around.troubles.end(key, found.at, found.evidence.get("why", ""))
 
-    def _begin(self, member: Member) -> None:
+    def _begin(self, member: Member, covered_by: Sequence[str] = ()) -> None:
         end = self.around.maintained.until(self.name, self.tags, member.since_at)
         if end is None:
-            self.around.troubles.begin(member, self.causes())
+            keys = tuple(key_of(self.about, self.source, self.name, kind) for kind in covered_by)
+            self.around.troubles.begin(Fresh(member, self.causes(), keys))
         else:
             self.deferred[member.key.rpartition("#")[2]] = end, member_said(member)
 

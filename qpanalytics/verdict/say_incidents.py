@@ -162,7 +162,7 @@ def _hung(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
 
 
 def _often(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
-    return f"{m.name} went wrong {e.get('n')} times in its last {e.get('of')} runs.", ""
+    return f"{m.name} went wrong in {e.get('n')} of its last {e.get('of')} runs.", ""
 
 
 def _too_fast(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
