@@ -49,6 +49,7 @@ class Receiver:
     def __init__(self, *answers: Answer | str | Callable[[Taken], Answer | str]) -> None:
         self.answers = list(answers) or [Answer()]
         self.taken: list[Taken] = []
+        self.asked: list[Taken] = []  # by GET, which tells nothing; answered in the same order
         self.came = threading.Condition()
         self._closing = threading.Event()
         receiver = self
@@ -59,15 +60,22 @@ class Receiver:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver._take(self, Taken(self.path, headers, body))
 
+            def do_GET(self) -> None:
+                receiver._take(self, Taken(self.path, {}, b""), asked=True)
+
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """Who asked may be gone: it was killed, or has waited long enough."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def _take(self, handler: BaseHTTPRequestHandler, taken: Taken) -> None:
+    def _take(self, handler: BaseHTTPRequestHandler, taken: Taken, *, asked: bool = False) -> None:
         with self.came:
-            self.taken.append(taken)
+            (self.asked if asked else self.taken).append(taken)
             said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             self.came.notify_all()
         answer = said(taken) if callable(said) else said

@@ -225,6 +225,11 @@ def test_markup_that_telegram_cannot_read_is_sent_as_plain_text() -> None:
     assert "parse_mode" not in server.taken[1].json and "<b>" not in server.taken[1].json["text"]
 
 
+def test_a_yes_that_broke_off_may_be_one() -> None:
+    error = failure("telegram", Answer(200, b'{"ok":tr'))
+    assert (error.unclear, error.permanent, error.http_status) == (True, False, 200)
+
+
 def test_telegrams_own_word_on_waiting_counts() -> None:
     limited = Answer(
         429, b'{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 9","parameters":{"retry_after":9}}'
@@ -272,6 +277,14 @@ def test_slacks_limits_hold_for_the_longest_message() -> None:
     assert all(len(block["text"]["text"]) <= 3_000 for block in blocks if "text" in block)
 
 
+def test_blocks_that_slack_does_not_take_do_not_silence_the_alert() -> None:
+    wrong = Answer(400, b"invalid_blocks", "text/plain")
+    with Receiver(wrong, OK_SLACK) as server, opened("slack", server.url) as channel:
+        assert "not the blocks" in channel.send(alert(), "msg_1").why
+    asked = server.taken[1].json
+    assert "blocks" not in asked and "No start ping on those days" in asked["text"]
+
+
 def test_slacks_word_for_what_is_wrong_is_told() -> None:
     error = failure("slack", Answer(404, b"channel_is_archived", "text/plain"))
     assert error.permanent and '"channel_is_archived"' in str(error)
@@ -316,6 +329,13 @@ def test_pagerduty_tells_what_it_does_not_like_and_takes_no_digests() -> None:
     assert caught.value.permanent
     (taken,) = server.taken
     assert (taken.json["dedup_key"], taken.json["payload"]["severity"]) == ("msg_2", "info")
+
+
+def test_a_key_that_the_other_side_repeats_is_not_shown() -> None:
+    said = json.dumps({"status": "invalid", "errors": [f"no such key: {ENVIRON['KEY']}"]}).encode()
+    assert str(failure("pagerduty", Answer(400, said))) == "oncall: it refused the message (400)."
+    said = json.dumps({"ok": False, "description": "who is AverySecretToken?"}).encode()
+    assert "(401)" in str(failure("telegram", Answer(401, said)))
 
 
 # Any kind -------------------------------------------------------------------------------------------------------------

@@ -101,8 +101,8 @@ def test_a_dead_channel_delays_no_other(desk: Desk) -> None:
     ("kind", "yes", "faults", "arrived"),
     [
         ("pagerduty", OK_PAGERDUTY, [FAILS, HANG, DROP, DROP, PAGE, LIMITED._replace(headers=(("Retry-After", "0.1"),))], 7),
-        ("telegram", OK_TELEGRAM, [FAILS, DROP, PAGE], 4),
-        ("slack", OK_SLACK, [FAILS, PAGE, HANG], 4),
+        ("telegram", OK_TELEGRAM, [FAILS, DROP, HANG, DROP, FAILS, Answer(404), PAGE], 4),
+        ("slack", OK_SLACK, [FAILS, PAGE, HANG, HANG, DROP], 4),
         ("webhook", Answer(204, b""), [FAILS, DROP, HANG, DROP], 5),
     ],
 )
@@ -119,13 +119,18 @@ def test_a_message_gets_through_whatever_went_wrong_before(
         assert len({taken.json["dedup_key"] for taken in server.taken}) == 1
 
 
-@pytest.mark.parametrize(("kind", "silent"), [("telegram", HANG), ("slack", DROP)])
-def test_a_channel_that_cannot_tell_a_repetition_gets_at_most_one(desk: Desk, kind: str, silent: str) -> None:
-    with Receiver(silent) as server:
+@pytest.mark.parametrize(
+    ("kind", "silent", "path"), [("telegram", HANG, "/bot123456:averysecrettoken/getMe"), ("slack", DROP, "/averysecret")]
+)
+def test_a_channel_that_cannot_tell_a_repetition_gets_at_most_one(desk: Desk, kind: str, silent: str, path: str) -> None:
+    """And that one only when it answers again at all."""
+    with Receiver(silent, silent, FAILS, Answer(405), silent) as server:
         desk.outbox.put(alert(), ["oncall"], now())
         desk.deliverer(described("oncall", kind, server.url)).wake()
         desk.until(lambda counts: counts["oncall", "unclear"] == 2 and not desk.outbox.waiting())
-    assert len(server.taken) == 2
+    assert (len(server.taken), [taken.path for taken in server.asked]) == (2, [path] * 3)
+    statuses = [(row["status"], row["attempt"]) for row in deliveries(desk.state)]
+    assert statuses == [("unclear", 4), ("retrying", 3), ("retrying", 2), ("unclear", 1)]
 
 
 def test_a_wrong_token_stops_at_once_and_is_shown_without_it(desk: Desk) -> None:
@@ -139,6 +144,24 @@ def test_a_wrong_token_stops_at_once_and_is_shown_without_it(desk: Desk) -> None
         401, 'oncall: it refused the key or token (401, "Unauthorized"); set one that is valid there.',
     )  # fmt: skip
     assert len(server.taken) == 1 and desk.troubles == [row["why"]]
+
+
+def test_a_token_that_was_set_anew_is_used_for_the_next_message(desk: Desk) -> None:
+    token = desk.state.path.with_name("token")
+    token.write_text("1:old")
+
+    def known(taken: Taken) -> Answer:
+        return OK_TELEGRAM if "/bot1:new/" in taken.path else Answer(401)
+
+    with Receiver(known) as server:
+        deliverer = desk.deliverer(described("oncall", "telegram", server.url, token="file:token"))
+        desk.outbox.put(alert("i1"), ["oncall"], now())
+        deliverer.wake()
+        desk.until(lambda counts: counts["oncall", "failed"] == 1)
+        token.write_text("1:new")
+        desk.outbox.put(alert("i2"), ["oncall"], now())
+        deliverer.wake()
+        desk.until(lambda counts: counts["oncall", "sent"] == 1)
 
 
 def test_what_a_channel_asked_for_is_waited_for(desk: Desk) -> None:
@@ -181,6 +204,21 @@ def test_a_round_ends_in_time_though_a_channel_hangs(desk: Desk) -> None:
         desk.outbox.put(alert(), ["dead"], now())
         assert not desk.deliverer(described("dead", "webhook", dead.url, timeout=60)).round(within_s=0.3)
     assert [row["status"] for row in deliveries(desk.state)] == ["unclear"]
+
+
+def test_what_is_under_way_when_it_is_stopped_comes_to_its_end(desk: Desk) -> None:
+    def slow(_: Taken) -> Answer:
+        time.sleep(0.3)
+        return OK_SLACK
+
+    with Receiver(slow) as server:
+        for number in range(3):
+            desk.outbox.put(alert(f"i{number}"), ["oncall"], now())
+        deliverer = desk.deliverer(described("oncall", "slack", server.url, timeout=60))
+        deliverer.wake()
+        server.wait(1)
+        assert deliverer.stop()
+    assert [row["status"] for row in deliveries(desk.state)] == ["waiting", "waiting", "sent"]
 
 
 def test_a_bug_in_a_channel_ends_neither_its_thread_nor_a_message(desk: Desk) -> None:

@@ -12,17 +12,21 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from receiver import Answer, Receiver, alert
+from test_source_http import Line, certificate, reply, tls
 
 from qpanalytics.alerts import open_channel
 from qpanalytics.alerts.base import Alert, Channel, DeliveryError, Digest, Forgetful, heard, said
 from qpanalytics.alerts.guard import public
 from qpanalytics.alerts.signature import signature, verify
 from qpanalytics.settings_channels import ChannelTable
+
+__all__ = ["certificate"]  # a fixture
 
 NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -79,7 +83,7 @@ def test_the_operators_word_allows_a_private_address() -> None:
     assert [taken.path for taken in server.taken] == ["/a?b=1", "/a?b=1", "/base/a?b=1"]
 
 
-Found = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[str, int]]]
+Found = list[Any]
 
 
 def named(monkeypatch: pytest.MonkeyPatch, *answers: list[str] | Callable[[], None]) -> list[str]:
@@ -89,7 +93,7 @@ def named(monkeypatch: pytest.MonkeyPatch, *answers: list[str] | Callable[[], No
 
     def getaddrinfo(host: str, port: int, *args: object, **options: object) -> Found:
         if host != "hooks.example":
-            return real(host, port, *args, **options)  # type: ignore[arg-type, return-value]
+            return real(host, port, *args, **options)  # type: ignore[arg-type]
         asked.append(host)
         said = told.pop(0) if len(told) > 1 else told[0]
         if callable(said):
@@ -247,16 +251,68 @@ def test_standard_output_gets_the_same_lines_and_its_end_is_an_error(tmp_path: P
     assert "standard output is closed" in done.stderr
 
 
+# Broken off -----------------------------------------------------------------------------------------------------------
+
+
+def closing_soon(channel: Channel, came: Callable[[], object]) -> DeliveryError:
+    """What a channel says that is closed while it sends, once `came` says that the other side knows of it."""
+
+    def close() -> None:
+        while not came():
+            time.sleep(0.01)
+        time.sleep(0.05)
+        channel.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(DeliveryError) as caught:
+        channel.send(alert(), "msg_1")
+    closing.join()
+    return caught.value
+
+
 def test_closing_a_channel_ends_a_wait_for_an_answer() -> None:
     with Receiver("hang") as server:
-        channel = hook("https://hooks.example/x", api_url=server.url, timeout=60)
+        channel = hook("https://hooks.example/x", api_url=server.url, timeout=60, connect_timeout=60)
+        error = closing_soon(channel, lambda: server.taken)
+    assert error.unclear
 
-        def close() -> None:
-            server.wait(1)
-            time.sleep(0.05)
-            channel.close()
 
-        threading.Thread(target=close).start()
-        with pytest.raises(DeliveryError) as caught:
-            channel.send(alert(), "msg_1")
-    assert caught.value.unclear
+def test_closing_a_channel_ends_a_wait_for_an_answer_over_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    def hang(_: socket.socket) -> None:
+        line.closing.wait(20)
+
+    with Line(hang, tls=tls(certificate)) as line:
+        url = line.url.replace("http:", "https:")
+        channel = hook("https://hooks.example/x", api_url=url, timeout=60, connect_timeout=60)
+        error = closing_soon(channel, lambda: line.heads)
+    assert error.unclear
+
+
+def test_closing_a_channel_ends_a_handshake_that_goes_nowhere() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        channel = hook("https://hooks.example/x", api_url=url, timeout=60, connect_timeout=60)
+        callers: list[socket.socket] = []
+        threading.Thread(target=lambda: callers.append(silent.accept()[0])).start()
+        error = closing_soon(channel, lambda: callers)
+        callers[0].close()
+    assert not error.unclear
+
+
+def test_a_message_goes_over_tls_to_a_server_that_is_known_and_to_no_other(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Line(reply(b"ok"), tls=tls(certificate)) as line:
+        fields = {"api_url": line.url.replace("http:", "https:"), "timeout": 10, "connect_timeout": 10}
+        stranger = hook("https://hooks.example/x", **fields)
+        with pytest.raises(DeliveryError, match="certificate of its server is not accepted") as caught:
+            stranger.send(alert(), "msg_1")
+        stranger.close()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        known = hook("https://hooks.example/x", **fields)
+        assert known.send(alert(), "msg_1").http_status == 200
+        known.close()
+    assert not caught.value.unclear and len(line.heads) == 1

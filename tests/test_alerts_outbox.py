@@ -251,7 +251,7 @@ def test_a_try_that_was_cut_short_shows_and_is_made_again(desk: Desk) -> None:
 EVENTS = ("open", "remind", "escalate", "ack", "resolve")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_no_order_of_failures_and_kills_loses_turns_round_or_repeats_a_word(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

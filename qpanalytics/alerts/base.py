@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from qpanalytics import spell
 from qpanalytics.errors import ConfigError, SourceError
@@ -180,6 +180,15 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Breaks off what is under way, from any thread, and gives connections back."""
+        ...
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A channel that cannot tell a repetition, and can find out whether the other side answers at all."""
+
+    def ask(self) -> None:
+        """Asks something that tells nobody anything. DeliveryError, never `unclear`, while there is no answer."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.alerts import open_channel
-from qpanalytics.alerts.base import DeliveryError, Sent
+from qpanalytics.alerts.base import Asks, DeliveryError, Sent
 from qpanalytics.alerts.outbox import Job, Learned, Outbox, retry_s
 from qpanalytics.errors import ConfigError, StoreError
 
@@ -74,14 +74,21 @@ class Deliverer:
         until = monotonic() + within_s
         for lane in self._running():
             lane.join(max(until - monotonic(), 0.0))
-        ended = not self._running()
+        ended = not any(lane.is_alive() for lane in self._running())
         return self.stop() and ended
 
     def stop(self, within_s: float = STOP_S) -> bool:
-        """Breaks off what is under way, which is tried again later, and ends the threads; whether they all ended."""
+        """Ends the threads; whether they all ended in time.
+
+        What is under way has half of the time to come to an end; then it is broken off, and tried again later.
+        """
         self.stopping.set()
         until = monotonic() + within_s
         lanes = self._running()
+        for lane in lanes:
+            lane.news.set()
+        for lane in lanes:
+            lane.join(max(until - within_s / 2 - monotonic(), 0.0))
         for lane in lanes:
             lane.break_off()
         for lane in lanes:
@@ -91,7 +98,7 @@ class Deliverer:
     def leave(self, lane: _Lane) -> bool:
         """Whether a lane may end: not if something was put for it meanwhile."""
         with self._lock:
-            if lane.news.is_set() and not self.stopping.is_set() and not self.one_round:
+            if lane.news.is_set() and not (self.stopping.is_set() or self.one_round):
                 return False
             self._lanes.pop(lane.channel, None)
             return True
@@ -121,7 +128,6 @@ class _Lane(threading.Thread):
 
     def break_off(self) -> None:
         """Ends what is under way, from another thread."""
-        self.news.set()
         if (channel := self._open) is not None:
             channel.close()
 
@@ -162,6 +168,9 @@ class _Lane(threading.Thread):
         try:
             if self._open is None:
                 self._open = self._owner.opened(self.channel)
+            if job.unclear and not self._open.distinguishes and isinstance(self._open, Asks):
+                # It may have the message; the one more try that it gets shall not be lost on a server that is down.
+                self._open.ask()
             return self._open.send(job.message, job.key)
         except DeliveryError as error:
             return error
@@ -184,8 +193,11 @@ class _Lane(threading.Thread):
         except StoreError as error:
             self._complain(f"{self.channel}: how a message was sent could not be recorded: {error}")
             return False
-        self._failures = 0 if status == "failed" else self._failures + 1
         self._complain(str(how))
+        self._failures = 0 if status == "failed" else self._failures + 1
+        if status == "failed" and self._open is not None:  # its token may be another by the next message
+            self._open.close()
+            self._open = None
         return True
 
     def _complain(self, said: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -19,8 +20,10 @@ from typing import Any
 
 import httpcore
 
-from qpanalytics.sources.transport import Backend
+from qpanalytics.sources.transport import Backend, Stream
 
+#: To connect, where no other time is set, seconds.
+LONGEST_S = 10.0
 #: How often a wait is interrupted to see whether it was broken off, seconds.
 _GLANCE_S = 0.1
 #: IPv6 prefixes that lead to an IPv4 address in their last 32 bits.
@@ -64,22 +67,29 @@ class Guard(Backend):
         socket_options: Any = None,
     ) -> httpcore.NetworkStream:
         """Within `timeout` for all addresses together. PrivateAddress, or what httpcore raises."""
-        until = monotonic() + (timeout or 10.0)
+        until = monotonic() + (timeout or LONGEST_S)
 
         def connect() -> httpcore.NetworkStream:
             failed: Exception | None = None
-            for address in self._addresses(host, port):
-                if (left := until - monotonic()) <= 0:
-                    break
+            addresses = self._addresses(host, port)
+            for number, address in enumerate(addresses):
+                # one that leads nowhere, as that of a broken IPv6, leaves time for the others
+                share = max(until - monotonic(), 0.001) / (len(addresses) - number)
                 try:
-                    return super(Guard, self).connect_tcp(address, port, left, local_address, socket_options)
+                    return super(Guard, self).connect_tcp(address, port, share, local_address, socket_options)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                     failed = failed or error
             raise failed or httpcore.ConnectTimeout()
 
-        stream = self._aside(connect, until)
+        return self.keep(connect, until)
+
+    def keep(self, work: Callable[[], httpcore.NetworkStream], until: float) -> httpcore.NetworkStream:
+        """The connection that `work` makes, to be broken off with the others."""
+        stream = _Kept(self._aside(work, until), self)
         with self._lock:
             self._streams.append(stream)
+            if self._closed:
+                _hang_up(stream)
         return stream
 
     def _addresses(self, host: str, port: int) -> list[str]:
@@ -123,16 +133,29 @@ class Guard(Backend):
 
     def break_off(self) -> None:
         """Ends every connection, and every wait for one, from any thread; none is opened afterwards."""
-        self._closed = True
         with self._lock:
-            streams, self._streams = self._streams, []
-        for stream in streams:
-            _hang_up(stream)
+            self._closed = True
+            for stream in self._streams:
+                _hang_up(stream)
 
     def forget(self) -> None:
         """Lets go of connections that have ended."""
         with self._lock:
             self._streams.clear()
+
+
+class _Kept(Stream):
+    """A connection that a guard can break off, also once it is encrypted: the socket is another one then."""
+
+    def __init__(self, inner: httpcore.NetworkStream, guard: Guard) -> None:
+        super().__init__(inner)
+        self._guard = guard
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        until = monotonic() + (timeout or LONGEST_S)
+        return self._guard.keep(lambda: self._inner.start_tls(ssl_context, server_hostname, timeout), until)
 
 
 def _hang_up(stream: httpcore.NetworkStream) -> None:

@@ -7,7 +7,8 @@ its end is known, so that one cut short shows. Nothing here sends or knows a clo
   the next one comes is `superseded`, since each says all that is so: a resolve tells when the incident opened.
 - Again: after an error that may pass, with growing distances and jitter, for a day; not before the channel wants it.
 - Twice: a try that a kill cut short is made again. Where the other side cannot tell a repetition, an answer that failed
-  to come (`unclear`) is followed by one more try, and after a second one the message is given up.
+  to come (`unclear`) is followed by one more try, once the other side answers at all; if that has no answer either, the
+  message is given up.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _LONGEST_WAIT = timedelta(hours=1, minutes=10)
 
 @dataclass(frozen=True)
 class Job:
-    """A message whose next try has been recorded as begun."""
+    """A message whose next try has been recorded as begun; `unclear` counts earlier ones without an answer."""
 
     message: Message
     key: str
@@ -45,6 +46,7 @@ class Job:
     attempt: int
     number: int
     try_: int
+    unclear: int
 
 
 class Outbox:
@@ -111,13 +113,13 @@ class Outbox:
         now = micros(at)
         with self.state.transaction() as con:
             row = con.execute(
-                "select message, key, incident, event, said, attempts, next_us from outbox "
+                "select message, key, incident, event, said, attempts, unclear, next_us from outbox "
                 "where channel = ? and state = 'waiting' order by next_us, message limit 1",
                 [channel],
             ).fetchone()
             if row is None:
                 return None
-            number, key, incident, event, values, attempts, next_us = row
+            number, key, incident, event, values, attempts, unclear, next_us = row
             rest = con.execute("select until_us from channel_rests where channel = ?", [channel]).fetchone()
             due_us = max(next_us, rest[0] if rest else 0)
             if now < due_us <= now + _LONGEST_WAIT // TICK:
@@ -126,7 +128,7 @@ class Outbox:
             attempt = attempts + 1
             con.execute("update outbox set state = 'sending', attempts = ? where message = ?", [attempt, number])
             try_ = self._record(con, number, incident, channel, event, title(message), attempt, now)
-        return Job(message, key, channel, attempt, number, try_)
+        return Job(message, key, channel, attempt, number, try_, unclear)
 
     def sent(self, job: Job, at: datetime, latency_s: float, sent: Sent) -> None:
         """Records that the other side took it."""

@@ -107,4 +107,5 @@ def _text(message: Message) -> dict[str, str]:
 
 def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], datetime], memory: Memory) -> PagerDuty:
     """`api_key` is the integration key of a service's Events API v2; `api_url` for the EU (https://events.eu.pagerduty.com)."""
-    return PagerDuty(table.name, Post.to(table.api_url or API, table, clock), routing_key=secrets.need("api_key"))
+    key = secrets.need("api_key")
+    return PagerDuty(table.name, Post.to(table.api_url or API, table, clock, secrets=[key]), routing_key=key)

@@ -11,7 +11,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class Reply:
 class Post:
     """Where one channel's messages are posted to.
 
-    `url` is shown nowhere. With `guarded` it may not lead into a private network. Time-outs are seconds.
+    `url` is shown nowhere, nor are `secrets`. With `guarded` it may not lead into a private network. Time-outs are seconds.
     """
 
     def __init__(
@@ -78,9 +78,12 @@ class Post:
         guarded: bool,
         connect_s: float | None = None,
         answer_s: float | None = None,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._channel = quoted(channel)[1:-1]
         self._url = address(url, channel)
+        # What a server says of a refusal is not shown if it repeats one of these.
+        self._secrets = [part.lower() for part in (*secrets, *re.split("[/?&=]", self._url.raw_path.decode())) if len(part) > 5]
         self._clock = clock
         self._connect_s, self._answer_s = connect_s or CONNECT_S, answer_s or ANSWER_S
         self._guard = Guard(guarded=guarded)
@@ -92,9 +95,14 @@ class Post:
         )
 
     @classmethod
-    def to(cls, url: str, table: ChannelTable, clock: Callable[[], datetime], *, guarded: bool = False) -> Post:
+    def to(
+        cls, url: str, table: ChannelTable, clock: Callable[[], datetime], *, guarded: bool = False, secrets: Sequence[str] = ()
+    ) -> Post:
         """To an address of a channel's table, with its time-outs."""
-        return cls(url, channel=table.name, clock=clock, guarded=guarded, connect_s=table.connect_timeout, answer_s=table.timeout)
+        return cls(
+            url, channel=table.name, clock=clock, guarded=guarded, connect_s=table.connect_timeout, answer_s=table.timeout,
+            secrets=secrets,
+        )  # fmt: skip
 
     @classmethod
     def to_hook(cls, table: ChannelTable, secrets: Secrets, clock: Callable[[], datetime]) -> Post:
@@ -122,11 +130,26 @@ class Post:
 
     def content(self, body: bytes, path: str = "", headers: Mapping[str, str] | None = None) -> Reply:
         """Posts JSON that is encoded already."""
+        return self._exchange("POST", path, body, {"Content-Type": "application/json", **(headers or {})})
+
+    def ask(self, path: str = "") -> None:
+        """Whether the server answers, found out by a GET, which tells nobody anything. DeliveryError if it does not."""
+        try:
+            reply = self._exchange("GET", path, b"", {})
+        except DeliveryError:
+            answers = False
+        else:
+            answers = reply.status < 500 and reply.status != 429
+        if not answers:
+            raise DeliveryError(
+                f"{self._channel}: it does not answer yet; the message, which may have arrived, is sent once more when it does."
+            )
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         url = self._url if not path else self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path.encode())
-        told = {"Content-Type": "application/json", **(headers or {})}
         with exchange(self._connect_s + self._answer_s, silent=True):
             try:
-                return self._answer(self._client.build_request("POST", url, content=body, headers=told))
+                return self._answer(self._client.build_request(method, url, content=body or None, headers=dict(headers)))
             except PrivateAddress:
                 failure = self._private()
             except FAILURES as error:
@@ -164,10 +187,11 @@ class Post:
         """A reply that is no yes. `said` is what the other side says of it, shown if it looks like words."""
         status = reply.status
         wait = reply.retry_after_s if retry_after_s is None else retry_after_s
-        reason = f"{status}{_reason(said)}"
+        reason, unclear = f"{status}{self._reason(said)}", False
         if reply.taken:
             text = f"it answered with a web page ({reason}); a login or a proxy stands before it, or the address is wrong"
             text = text if reply.is_page else f"it answered with something that is no yes ({reason})"
+            unclear = not reply.is_page and not said  # a yes that broke off
         elif 300 <= status < 400:
             text = f"it sends us on to another address ({reason}), where nothing is sent; set the address that it moved to"
             permanent = permanent or status in (301, 308)
@@ -184,8 +208,16 @@ class Post:
         permanent = permanent or (400 <= status < 500 and status not in (408, 425, 429))
         later = f" It wants to be left alone for {duration(wait)}." if wait and not permanent else ""
         return DeliveryError(
-            f"{self._channel}: {text}.{later}", permanent=permanent, retry_after_s=None if permanent else wait, http_status=status
-        )
+            f"{self._channel}: {text}.{later}", permanent=permanent, retry_after_s=None if permanent else wait,
+            http_status=status, unclear=unclear,
+        )  # fmt: skip
+
+    def _reason(self, said: str) -> str:
+        """What the other side says of its refusal, as the end of a parenthesis; nothing that could be an address or a key."""
+        words = " ".join(said.split())
+        if not words or re.search(r"://|[A-Za-z0-9_/:.-]{33}", words) or any(one in words.lower() for one in self._secrets):
+            return ""
+        return f", {quoted(words, 120)}"
 
     def _private(self) -> DeliveryError:
         return DeliveryError(
@@ -238,11 +270,3 @@ def address(url: str, channel: str) -> httpx.URL:
             f"channel {quoted(channel)}: its address is not one of the web without user name; it begins with https://"
         )
     return found
-
-
-def _reason(said: str) -> str:
-    """What the other side says of its refusal, as the end of a parenthesis; nothing that could be an address or a key."""
-    words = " ".join(said.split())
-    if not words or re.search(r"://|[A-Za-z0-9_/:.-]{33}", words):
-        return ""
-    return f", {quoted(words, 120)}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qpanalytics.alerts import told
 from qpanalytics.alerts.base import Memory, Message, Secrets, Sent
-from qpanalytics.alerts.post import Post
+from qpanalytics.alerts.post import Post, Reply
 
 if TYPE_CHECKING:
     from qpanalytics.settings_channels import ChannelTable
@@ -32,15 +32,27 @@ class Slack:
 
     def send(self, message: Message, key: str) -> Sent:
         """Slack answers `ok`, or a word for what it does not like."""
-        reply = self._post.json(payload(message))
-        body = reply.body.decode("utf-8", "replace").strip()
+        reply, why = self._post.json(payload(message)), ""
+        body = _words(reply)
+        if reply.status == 400 and re.fullmatch("[a-z_]*blocks[a-z_]*", body):  # they must not silence the alert
+            text = escaped(told.cut(told.text(message), MOST_SECTION))
+            reply, why = self._post.json({"text": text, "mrkdwn": False}), "it took the text and not the blocks"
+            body = _words(reply)
         # a server that speaks the same tongue may answer otherwise than "ok", but never with a page
         if reply.status == 200 and not reply.is_page:
-            return Sent(reply.status, "" if body in ("ok", "") else "it answered something else than ok")
+            return Sent(reply.status, why if body in ("ok", "") else "it answered something else than ok")
         raise self._post.refusal(reply, body if re.fullmatch("[a-z_]{2,60}", body) else "")
+
+    def ask(self) -> None:
+        """Whether Slack answers at all; a hook takes nothing by GET."""
+        self._post.ask()
 
     def close(self) -> None:
         self._post.close()
+
+
+def _words(reply: Reply) -> str:
+    return reply.body.decode("utf-8", "replace").strip()
 
 
 def payload(message: Message) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Telegram:
 
     def __init__(self, name: str, post: Post, *, token: str, chat: str, thread: int | None, memory: Memory) -> None:
         self.name = name
-        self._post, self._path, self._memory = post, f"/bot{token}/sendMessage", memory
+        self._post, self._memory = post, memory
+        self._path, self._ask_path = f"/bot{token}/sendMessage", f"/bot{token}/getMe"
         self._chat, self._thread = chat, thread
 
     def send(self, message: Message, key: str) -> Sent:
@@ -72,6 +73,10 @@ class Telegram:
         if first and answers is None and isinstance(number := _result(reply).get("message_id"), int):
             self._memory.put(first, str(number))
         return Sent(reply.status, why)
+
+    def ask(self) -> None:
+        """Whether Telegram answers at all."""
+        self._post.ask(self._ask_path)
 
     def close(self) -> None:
         self._post.close()
@@ -135,5 +140,5 @@ def from_settings(table: ChannelTable, secrets: Secrets, clock: Callable[[], dat
     token = secrets.need("token")
     if not re.fullmatch(r"[A-Za-z0-9_:-]{1,200}", token):
         raise ConfigError(f"channel {spell.quoted(table.name)}: token holds characters that no bot's token has; set it again")
-    post = Post.to(table.api_url or API, table, clock)
+    post = Post.to(table.api_url or API, table, clock, secrets=token.split(":"))
     return Telegram(table.name, post, token=token, chat=chat, thread=table.thread, memory=memory)

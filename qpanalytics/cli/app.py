@@ -43,13 +43,12 @@ def main() -> None:
         status = app(standalone_mode=False)
         sys.stdout.flush()
         if status == STOPPED:  # typer turns an interrupt within a verb into its status, without a word
-            typer.echo("qpa: stopped", err=True)
+            _stopped()
     except QpaError as error:
         typer.echo(f"qpa: {' '.join(str(error).split())}", err=True)
         status = error.exit_status
     except KeyboardInterrupt:
-        typer.echo("qpa: stopped", err=True)
-        status = STOPPED
+        status = _stopped()
     except BrokenPipeError:
         # The reader (`| head`) has gone; leave quietly.
         _drop_stdout()
@@ -70,6 +69,17 @@ def main() -> None:
             typer.echo(f"qpa: {spell.plain(text)} See: qpa --help", err=True)
         status = getattr(error, "exit_code", 2)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _stopped() -> int:
+    """Says that somebody stopped it; returns the status of that.
+
+    An interrupt that fell into an `exec` (a dataclass being made) leaves a mark in CPython by which the process kills
+    itself at exit, whatever its status; the next `exec` wipes it off.
+    """
+    typer.echo("qpa: stopped", err=True)
+    exec("")
+    return STOPPED
 
 
 def _settle_streams() -> None:
