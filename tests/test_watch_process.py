@@ -80,7 +80,9 @@ def test_exactly_the_alerts_that_the_truth_demands_reach_every_channel_although_
         with running(tmp_path, **environ):
             time.sleep(2.5)
             append(tmp_path, ("backup", "fail"))
-            web.wait(1)
+            for receiver in (web, telegram, slack):
+                receiver.wait(1)
+            time.sleep(0.5)  # so that it is recorded, too: what a kill cuts short is sent once more
         fleet._store(fleet.jobs[1], datetime.now(UTC), "fail", None, b"")
         append(tmp_path, ("backup", "success"), ("index", "success"))
         with running(tmp_path, **environ) as watch:
@@ -171,7 +173,7 @@ def test_the_watch_pings_in_turn_and_never_says_where(tmp_path: Path) -> None:
         done = start(tmp_path, "--once", WATCHDOG=url)
         _, said = done.communicate(timeout=60)
         assert done.returncode == 0 and server.asked == ["/ping/very-secret"]
-    assert "ping_url: the ping was not taken (status 404)" in said and "secret" not in said
+    assert "ping_url: the ping was not taken (status 401)" in said and "secret" not in said
 
 
 def test_what_is_asked_of_incidents_on_the_command_line(tmp_path: Path) -> None:

@@ -24,4 +24,4 @@ def beat(url: str) -> None:
     else:
         said = "" if status < 400 else f"status {status}"
     if said:
-        raise SourceError(f"ping_url: the ping was not taken ({said}).")
+        raise SourceError(f"the ping was not taken ({said}).")
