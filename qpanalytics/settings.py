@@ -152,7 +152,7 @@ class CheckEntry(Table):
         if value is None:
             return None
         try:
-            return schedules.parse(value, info.data.get("tz", "UTC")).text
+            return _schedule(value, info.data.get("tz", "UTC")).text
         except ScheduleError as error:
             raise ValueError(str(error).removeprefix("schedule: ")) from None
 
@@ -194,7 +194,7 @@ class PromiseTable(Table):
         return self
 
 
-_schedule = lru_cache(maxsize=128)(schedules.parse)  # asked again for each check that a maintenance applies to
+_schedule = lru_cache(maxsize=4096)(schedules.parse)  # many checks share one, and each maintenance asks for its own
 
 
 class Maintenance(Table):

@@ -6,12 +6,13 @@ at all, together with its incidents and what is to be sent of them.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from qpanalytics.collect.naming import candidates
 from qpanalytics.instants import micros
@@ -93,7 +94,7 @@ class Checks:
         rows = [self._known[place] for place in self._changed if place in self._known]
         con.executemany(
             "insert or replace into watched_checks values (?, ?, ?, ?)",
-            [(check.source, check.key, check.name, json.dumps(_said(check))) for check in rows],
+            [(check.source, check.key, check.name, _json(_said(check))) for check in rows],
         )
         self._changed.clear()
         self._gone.clear()
@@ -132,26 +133,26 @@ def load(con: sqlite3.Connection) -> Kept:
     row = con.execute("select piece, ticked_us, said from watcher").fetchone()
     if row is None:
         return Kept()
-    said = json.loads(row[2])
+    said = orjson.loads(row[2])
     return Kept(row[0], row[1], **{name: said[name] for name in _FIELDS if name in said})
 
 
 def save(con: sqlite3.Connection, kept: Kept, now: datetime) -> None:
     """Writes the row."""
     kept.ticked = micros(now)
-    said = json.dumps({name: getattr(kept, name) for name in _FIELDS})
+    said = _json({name: getattr(kept, name) for name in _FIELDS})
     con.execute("insert or replace into watcher values (1, ?, ?, ?)", [kept.piece, kept.ticked, said])
 
 
 def load_checks(con: sqlite3.Connection) -> Checks:
     """Every check that was ever seen."""
     rows = con.execute("select source, key, name, said from watched_checks")
-    return Checks({(source, key): Known(source, key, name, **json.loads(said)) for source, key, name, said in rows})
+    return Checks({(source, key): Known(source, key, name, **orjson.loads(said)) for source, key, name, said in rows})
 
 
 def load_states(con: sqlite3.Connection) -> dict[str, Any]:
     """The states of the policy engine, by key."""
-    return {key: json.loads(said) for key, said in con.execute("select key, said from engine")}
+    return {key: orjson.loads(said) for key, said in con.execute("select key, said from engine")}
 
 
 def save_states(con: sqlite3.Connection, changed: Mapping[str, Any]) -> None:
@@ -159,8 +160,12 @@ def save_states(con: sqlite3.Connection, changed: Mapping[str, Any]) -> None:
     con.executemany("delete from engine where key = ?", [(key,) for key, said in changed.items() if said is None])
     con.executemany(
         "insert or replace into engine values (?, ?)",
-        [(key, json.dumps(said)) for key, said in changed.items() if said is not None],
+        [(key, _json(said)) for key, said in changed.items() if said is not None],
     )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _said(check: Known) -> dict[str, Any]:

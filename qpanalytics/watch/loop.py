@@ -146,10 +146,10 @@ class Watch:
 
     def seed(self) -> bool:
         """The first start on a store: what it knows of the past is taken over. False while somebody holds it."""
-        from qpanalytics.store.db import Store
-
         if self._evaluator.seeded:
             return True
+        from qpanalytics.store.db import Store  # not before it is needed, which is once
+
         try:
             self._evaluator.seed(Store(self.around.store, patience_s=3.0), self.now())
         except StoreBusy as busy:
