@@ -18,9 +18,6 @@ from qpanalytics.spell import plural, quoted
 if TYPE_CHECKING:
     from qpanalytics.store.state import State
 
-#: Incidents that ended so long ago are forgotten, microseconds.
-KEEP_US = 400 * 86_400_000_000
-
 
 def record(con: sqlite3.Connection, changes: Iterable[IncidentChange]) -> None:
     """Writes how each incident stands after these changes, the last word on each."""
@@ -36,9 +33,9 @@ def record(con: sqlite3.Connection, changes: Iterable[IncidentChange]) -> None:
         )
 
 
-def forget(con: sqlite3.Connection, now: datetime) -> None:
-    """Drops what ended long ago."""
-    con.execute("delete from incidents where resolved_us < ?", [micros(now) - KEEP_US])
+def forget(con: sqlite3.Connection, before: datetime) -> None:
+    """Drops what ended before an instant."""
+    con.execute("delete from incidents where resolved_us < ?", [micros(before)])
 
 
 def read(state: State, *, since: datetime | None = None, until: datetime | None = None) -> list[Incident]:

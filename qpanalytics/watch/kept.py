@@ -6,6 +6,7 @@ at all, together with its incidents and what is to be sent of them.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -123,9 +124,13 @@ class Kept:
     held: int | None = None
     holder: str = ""
     freed: bool = False
+    tidied: int = 0
 
 
-_FIELDS = ("seeded", "configured", "consumed", "looks", "done", "reached", "reports", "clock", "fed", "held", "holder", "freed")
+_FIELDS = (
+    "seeded", "configured", "consumed", "looks", "done", "reached", "reports", "clock", "fed", "held", "holder", "freed",
+    "tidied",
+)  # fmt: skip
 
 
 def load(con: sqlite3.Connection) -> Kept:
@@ -165,7 +170,8 @@ def save_states(con: sqlite3.Connection, changed: Mapping[str, Any]) -> None:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    # not by orjson, to which named tuples are no lists; little is written, and everything is read
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _said(check: Known) -> dict[str, Any]:

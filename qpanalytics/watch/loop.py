@@ -22,7 +22,7 @@ from qpanalytics.alerts.outbox import Outbox
 from qpanalytics.errors import QpaError, StoreBusy
 from qpanalytics.instants import instant, micros
 from qpanalytics.store.state import State
-from qpanalytics.watch import apart, blind, dates, tell
+from qpanalytics.watch import apart, blind, dates, incidents, tell
 from qpanalytics.watch.clock import Read, Steady
 from qpanalytics.watch.evaluate import Evaluator, Ticked
 from qpanalytics.watch.feeding import Feeding, feed_apart, feed_here
@@ -49,6 +49,8 @@ JUMP_S = 2.0
 REPORT_AGAIN = timedelta(minutes=10)
 #: What is old enough to be forgotten is looked for so often.
 TIDY = timedelta(days=1)
+#: And that old: incidents that ended, messages and tries.
+KEEP = timedelta(days=400)
 
 
 @dataclass
@@ -126,10 +128,11 @@ class Watch:
             ticks.append(self._tick())
         self._deliverer.round(ONCE_END_S)
         self._begin_dates()
+        self._tidied()
         if ticks[-1] is not None:
             self._begin_heartbeat()
         self._wait()
-        if self._notes:
+        if self._notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
         for ticked in ticks:
@@ -200,6 +203,7 @@ class Watch:
         if self._feeding_due():
             self._jobs.start("store", lambda: self._fed(feed_apart(self.around.store, self.stop)))
         self._begin_dates()
+        self._tidied()
         if ticked is not None:
             self._begin_heartbeat()
 
@@ -279,6 +283,17 @@ class Watch:
         for name, due in dates.due(self.settings, self._evaluator.known.reports, now).items():
             if self._report_at.get(name, now) <= now:
                 self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
+
+    def _tidied(self) -> None:
+        """Forgets, once a day, what ended long ago."""
+        now = self.now()
+        if now < instant(self._evaluator.known.tidied) + TIDY:
+            return
+        before = now - KEEP
+        Outbox(self.state).forget(before)
+        with self.state.transaction() as con:
+            incidents.forget(con, before)
+        self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
 
     def _made(self, name: str, due: datetime) -> None:
         args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
