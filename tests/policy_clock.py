@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from oracle import Ping, Version, merged
@@ -50,6 +51,10 @@ class Told:
         self.rows.append((what, at, evidence))
 
 
+def _hear(ping: Ping, clock: Clock) -> None:
+    clock.hear(ping.received_at, ping.kind, ping.run_id, ping.duration_s, {})
+
+
 def walk(
     pings: Sequence[Ping],
     versions: Sequence[Version],
@@ -66,13 +71,13 @@ def walk(
     clock.promise(promises(versions))
     events: list[tuple[int, int, int, Callable[[Clock], None]]] = []
     for place, ping in enumerate(visible(pings, FOREVER_US)):
-        events.append((ping.received_at, 2, place, lambda c, p=ping: c.hear(p.received_at, p.kind, p.run_id, p.duration_s, {})))
+        events.append((ping.received_at, 2, place, partial(_hear, ping)))
     for since, until in pauses:
-        events.append((since, 1, 0, lambda c, at=since: c.pause(at)))
-        events.append((until, 0, 0, lambda c, at=until: c.resume(at)))
+        events.append((since, 1, 0, partial(Clock.pause, at=since)))
+        events.append((until, 0, 0, partial(Clock.resume, at=until)))
     asked = sorted(set(instants))
     said: dict[int, str] = {}
-    events += [(at, 3, 0, lambda c, at=at: c.run(at)) for at in asked]
+    events += [(at, 3, 0, partial(Clock.run, upto=at)) for at in asked]
     for at, rank, _, do in sorted(events, key=lambda e: e[:3]):
         seen.now = at - 1
         clock.run(at - 1)

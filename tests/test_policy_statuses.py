@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import oracle
 import policy_clock
@@ -10,6 +11,7 @@ import pytest
 from histories import DAY, NUDGES, History, histories, landmarks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from oracle import Ping, Version
 from scenarios import Scenario
 from scenarios_healthchecks import SCENARIOS as SERVER_STORIES
 from scenarios_rules import SCENARIOS as RULE_STORIES
@@ -49,13 +51,43 @@ def test_statuses_on_the_way_are_those_of_the_ledger(h: History, data: st.DataOb
 def test_a_clock_that_is_put_away_as_json_and_taken_up_again_goes_on_the_same(h: History) -> None:
     pauses = disjoint(h.pauses)
     asked = {ping.received_at + 1 for ping in h.pings} | {h.as_of, h.as_of + DAY}
-    known = {"pauses": pauses, "vouched": h.vouched}
+    known: dict[str, Any] = {"pauses": pauses, "vouched": h.vouched}
 
     def again(clock: Clock) -> Clock:
         return Clock(clock.name, clock.watched, clock.tell, json.loads(json.dumps(clock.said())))
 
     straight = policy_clock.walk(h.pings, h.versions, asked, **known)
     assert policy_clock.walk(h.pings, h.versions, asked, each=again, **known) == straight
+
+
+#: The long grace of a promise that ended outlasts the first deadline of the next one.
+OUTLASTED = History(
+    pings=[Ping(1_792_715_390_000_000)],
+    versions=[
+        Version(1_792_800_000_000_000, 1_792_843_200_000_000, "30 2 * * *", "Europe/Berlin", 129_600.0),
+        Version(1_792_886_400_000_000, None, "30 2 * * *", "Europe/Berlin"),
+    ],
+    pauses=[],
+    vouched=[(1_790_208_000_000_000, 1_796_601_600_000_000)],
+    as_of=1_792_931_400_000_000,
+)
+#: A run that began as its promise ended, in a window that reaches a little further.
+AT_THE_END = History(
+    pings=[Ping(1_792_796_390_000_000), Ping(1_792_796_420_000_000), Ping(1_792_803_600_000_000, "start")],
+    versions=[
+        Version(1_792_796_400_000_000, 1_792_803_600_000_000, "every 1 h"),
+        Version(1_792_814_400_000_000, None, "every 1 h"),
+    ],
+    pauses=[],
+    vouched=[(1_790_208_000_000_000, 1_795_608_000_000_000)],
+    as_of=1_793_016_000_000_000,
+)
+
+
+@pytest.mark.parametrize("h", [OUTLASTED, AT_THE_END])
+def test_what_a_promise_that_ended_leaves_behind_is_judged_as_in_the_ledger(h: History) -> None:
+    said = policy_clock.walk(h.pings, h.versions, [h.as_of], vouched=h.vouched)
+    assert said == {h.as_of: expected(h, h.as_of, [])}
 
 
 def expected(h: History, at: int, pauses: list[Span]) -> str:

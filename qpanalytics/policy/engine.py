@@ -170,7 +170,7 @@ class Engine:
             first = min(happens, due)
             # what began at one instant is placed when all of that instant is known, and before anything is sent
             moves_on = first > step or (due < happens and self._heap[0][1] == SENT)
-            if moves_on and (self._book.unsettled or self._book.dirty or self._desk.dirty or self._desk.finished):
+            if moves_on and (self._book.unsettled or self._desk.unsettled or self._book.dirty):
                 self._settle(step)
                 continue
             if first == FOREVER:
@@ -192,7 +192,8 @@ class Engine:
     def _settle(self, at: int) -> None:
         """Places what began, and notes when it is due what came of it."""
         self._book.settle(at)
-        incidents, self._book.dirty = self._book.dirty, set()
+        self._book.touched |= self._desk.told
+        incidents, self._book.dirty, self._desk.told = self._book.dirty | self._desk.told, set(), set()
         for name in incidents:
             record = self._book.records.get(name)
             self._queue(f"incident:{name}", None if record is None else record.due(), SENT)

@@ -32,7 +32,14 @@ class Desk:
         #: Channels that changed since their states were kept, and since their due times were noted.
         self.touched: set[str] = set()
         self.dirty: set[str] = set()
+        #: Incidents that something was sent of: what is due of them changed.
+        self.told: set[str] = set()
         self.finished: list[Record] = []
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether due times changed, or incidents are over and done with."""
+        return bool(self.dirty or self.told or self.finished)
 
     # What the book tells -----------------------------------------------------------------------------------------------
 
@@ -134,6 +141,7 @@ class Desk:
     def _send(self, event: NoticeKind, record: Record, channel: str, route: int, at: int, why: str) -> None:
         table = self._policy.table
         record.notices += 1
+        self.told.add(record.id)
         if event in ("open", "escalate"):
             record.told.setdefault(channel, route)
             if record.remind_at is None:
@@ -205,6 +213,7 @@ class Desk:
                 over.append(record.shown())
                 reasons[why] = None
                 if record.resolved_at is None:
+                    self.told.add(name)
                     record.told.setdefault(channel, route)
                     record.remind_at = record.remind_at or self._next_reminder(record, at)
             else:

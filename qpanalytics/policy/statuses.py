@@ -53,6 +53,8 @@ class Clock:
         self.missed: tuple[Window, Window] | None = (
             (Window(*said["missed"][0]), Window(*said["missed"][1])) if said.get("missed") else None
         )
+        #: The last window of a chain that ended: start, deadline, end and max runtime. It may reach a little further.
+        self.tail: list[int | None] | None = said.get("tail")
         self.silence: int | None = said.get("silence")
         self.excuses: Callable[[int, int], bool] = lambda since, until: False
         self._reigns: list[Reign] | None = None
@@ -69,6 +71,7 @@ class Clock:
             "clock": self.clock, "first_ping": self.first_ping, "acted": self.acted, "success": self.success,
             "last": self.last and list(self.last), "open": self.open.said() if self.open.runs else None,
             "pauses": self.pauses, "carried": self.carried, "missed": self.missed and list(self.missed), "silence": self.silence,
+            "tail": self.tail,
         }  # fmt: skip
         return {name: value for name, value in every.items() if value not in (None, [], False)}
 
@@ -254,8 +257,10 @@ class Clock:
             return
         if self.excused(window) or not self.watched.saw(window.start, window.deadline):
             return
-        self.missed = (window if self.missed is None else self.missed[0], window)
-        if not self.acted:  # one that never reported is new, not down
+        first, last = self.missed or (window, window)
+        self.missed = first, max(last, window, key=lambda w: w.expected)
+        # one that never reported is new, not down; and what was expected before a pause or another promise is forgotten
+        if not self.acted or window.expected < self.since(window.deadline):
             return
         begun = [run.started for run in self.open.runs if run.started >= window.start]
         self.tell(
@@ -339,6 +344,9 @@ class Clock:
         ticks = list(chain.until_(anchor, at))
         windows = chain.windows(anchor, ticks, chain.to_come(anchor, ticks))
         self.carried += [window for window, _, _ in windows if window.deadline >= at and window.deadline > self.clock]
+        if windows:
+            last, reign, end = windows[-1]
+            self.tail = [last.start, last.deadline, end, reign.limit_us]
         for run in self.open.runs:
             if not run.settled and run.started >= anchor:
                 run.limit, run.settled = self._limit_within(run, windows), True
@@ -361,7 +369,7 @@ class Clock:
         chain = self.chain(self.clock)
         anchor = self._anchor(chain)
         if chain is None or anchor is None or run.started < anchor:
-            return self._limit_by(run, None)
+            return self._limit_in_tail(run)
         ticks = list(chain.until_(anchor, self.clock))
         return self._limit_within(run, chain.windows(anchor, ticks, chain.to_come(anchor, ticks)))
 
@@ -371,6 +379,14 @@ class Clock:
             return self._limit_by(run, (fixed[1], fixed[0], fixed[2]))
         mine = [(w, reign, end) for w, reign, end in windows if w.start <= run.started < end]
         return self._limit_by(run, max(mine, key=lambda one: one[0].start) if mine else None)
+
+    def _limit_in_tail(self, run: Run) -> int | None:
+        if self.tail is not None:
+            start, deadline, end, longest = self.tail
+            assert start is not None and deadline is not None and end is not None
+            if start <= run.started < end:
+                return max(deadline, end) if longest is None else run.started + longest
+        return self._limit_by(run, None)
 
     def _limit_by(self, run: Run, held: tuple[Window, Reign, int] | None) -> int | None:
         if held is None:
