@@ -122,6 +122,10 @@ class History:
         """The same store, checks and as_of over another window."""
         return replace(self, since=since, until=until, _session=_Session(), _frames={}, _answers={})
 
+    def picking(self, pick: Pick) -> History:
+        """The same store, window and as_of of other checks."""
+        return replace(self, pick=pick, _session=_Session(), _frames={}, _answers={})
+
     def before(self) -> History:
         """The window of the same length just before this one; the same object each time, so that a session is shared."""
         if "before" not in self._frames:

@@ -34,6 +34,7 @@ from qpanalytics.settings_channels import ChannelTable
 from qpanalytics.settings_errors import explain, keys
 from qpanalytics.settings_grace import GraceTable
 from qpanalytics.settings_policy import PolicyTable, RouteTable
+from qpanalytics.settings_report import ReportTable
 from qpanalytics.settings_values import (
     Address,
     Count,
@@ -273,12 +274,6 @@ class Maintenance(Table):
             else:
                 merged.append((tick, tick + length))
         return merged
-
-
-class ReportTable(Table):
-    """Whose days and weeks reports use."""
-
-    tz: Zone = "UTC"
 
 
 class Settings(Table):

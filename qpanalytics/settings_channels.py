@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from qpanalytics.settings_values import Address, Chat, Count, Names, Period, Reference, Table, Text, Texts
+from qpanalytics.settings_values import Address, Chat, Count, Names, Period, Reference, Table, Text
 
 
 class ChannelTable(Table):
@@ -35,6 +35,5 @@ class ChannelTable(Table):
     user: Text | None = None
     sender: Text | None = None
     to: Names = ()
-    tags: Texts = ()  # whose digests go here
     # file
     path: Text | None = None

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,8 +142,33 @@ def test_each_kind_of_channel_is_configured_as_the_readme_shows(tmp_path: Path) 
     assert kinds <= set(alerts.KINDS)
     secrets = {
         "TG_TOKEN": "1:a", "PD_ROUTING_KEY": "k", "SLACK_HOOK": "https://h.example/a", "HOOK_URL": "https://h.example/b",
-        "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "SMTP_PASSWORD": "p",
     }  # fmt: skip
     said = qpa(tmp_path, "doctor", **secrets).stdout
     assert said.count("ok    channels: ") == len(kinds), said
     assert qpa(tmp_path, "alert", "test", "log").returncode == 0
+
+
+def test_digests_go_to_whom_the_readme_says(tmp_path: Path) -> None:
+    from qpanalytics import settings
+    from qpanalytics.alerts.digests import groups
+
+    told = [text for text in blocks("toml") if "[[channel]]" in text or "[[report.send]]" in text]
+    (tmp_path / "qpa.toml").write_text("\n".join(told))
+    found = groups(settings.load(tmp_path / "qpa.toml"))
+    assert [(group.who, group.tags) for group in found] == [
+        ("ops@example.com", ()), ("dba@example.com", ("db",)), ("team", ("front",)),
+    ]  # fmt: skip
+
+
+def test_every_series_of_the_readme_is_written_and_no_other() -> None:
+    from test_openmetrics import SAMPLE, samples
+
+    from qpanalytics.report.openmetrics import QueueNow, openmetrics
+
+    queue = QueueNow("shop", "q", SAMPLE.tick_at, 1, 1, 1, 1, 1, 1, True)
+    written = set(samples(openmetrics(replace(SAMPLE, queues=(queue,)))))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `qpa_")]
+    named = {name if name.startswith("qpa_") else f"qpa_queue{name}" for row in rows for name in re.findall("`(\\w+)`", row)}
+    assert named == written

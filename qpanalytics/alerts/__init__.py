@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "pagerduty": "qpanalytics.alerts.pagerduty",
     "webhook": "qpanalytics.alerts.webhook",
     "file": "qpanalytics.alerts.file",
+    "email": "qpanalytics.alerts.email",
 }
 
 

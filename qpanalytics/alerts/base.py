@@ -89,7 +89,9 @@ class Alert:
 class Digest:
     """A text that belongs to no incident: a report's first screen, a summary of what was held back, a test.
 
-    `text` is plain text of some lines, already worded; `subject` its one line, not repeated in it.
+    `text` is plain text of some lines, already worded; `subject` its one line, not repeated in it. The last four are for
+    mails alone, other channels leave them out: `html` says the same as `text`, `page` is the whole page, to be attached
+    under `page_name`, and `to` are recipients in place of the channel's own.
     """
 
     subject: str
@@ -98,6 +100,10 @@ class Digest:
     event: Literal["digest", "summary", "test"] = "digest"
     link: str = ""
     origin: str = ""
+    html: str = ""
+    page: str = ""
+    page_name: str = ""
+    to: tuple[str, ...] = ()
 
 
 Message = Alert | Digest

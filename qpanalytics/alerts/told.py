@@ -26,7 +26,7 @@ def mark(message: Message) -> str:
         return f"resolved after {spell.duration(max((message.resolved_at - message.opened_at).total_seconds(), 0.0))}"
     severity = spell.plain(message.severity)
     words = {"open": "", "remind": ", still open", "escalate": ", escalated", "ack": ", acknowledged"}
-    return f"{severity}{words[message.event]}"
+    return f"{severity}{words.get(message.event, '')}"
 
 
 def title(message: Message) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,6 @@ from qpanalytics.cli.options import Asked, Config, Db, Format, Shape, Since, Tz,
 if TYPE_CHECKING:
     from qpanalytics.settings import Settings
     from qpanalytics.settings_channels import ChannelTable
-    from qpanalytics.store.state import State
 
 #: The verbs of `qpa alert`; other modules add theirs.
 alert = typer.Typer(help="Try a channel.", no_args_is_help=True, rich_markup_mode=None)
@@ -33,41 +31,22 @@ def test(
     config: Config = None,
 ) -> None:
     """Send one message to a channel, and say what became of it."""
-    import os
-    from time import monotonic
-
     from qpanalytics import spell
-    from qpanalytics.alerts import open_channel
-    from qpanalytics.alerts.base import DeliveryError, Digest, Sent
-    from qpanalytics.alerts.outbox import Learned, Outbox
+    from qpanalytics.alerts.base import DeliveryError, Digest
+    from qpanalytics.cli.handing import handing
 
     asked = Asked(db=db, config=config)
     settings = asked.settings()
     table = _table(settings, channel)
     name = spell.plain(table.name)
-    how: Sent | DeliveryError
-    with ExitStack() as open_:
-        state = _state(asked, settings)
-        if state is not None:
-            open_.enter_context(state)
-        memory = None if state is None else Learned(state, table.name, now)
-        opened = open_channel(table, os.environ, asked.folder, now, memory)
-        open_.callback(opened.close)
-        message = Digest(
-            f"qpa: a test of channel {spell.quoted(table.name)}",
-            "If you read this, alerts of qpa arrive here. Nothing is wrong, and nothing needs to be done.",
-            now(),
-            event="test",
-        )
-        ended = None if state is None else Outbox(state).note(table.name, message, now())
-        began = monotonic()
-        try:
-            how = opened.send(message, f"test_{spell.iso(now())}")
-        except DeliveryError as error:
-            how = error
-        took_s = monotonic() - began
-        if ended is not None:
-            ended(now(), took_s, how)
+    message = Digest(
+        f"qpa: a test of channel {spell.quoted(table.name)}",
+        "If you read this, alerts of qpa arrive here. Nothing is wrong, and nothing needs to be done.",
+        now(),
+        event="test",
+    )
+    with handing(asked, settings, table) as hand:
+        how, took_s = hand(message, f"test_{spell.iso(now())}")
     if isinstance(how, DeliveryError):
         raise how
     answered = "" if how.http_status is None else f", answer {how.http_status}"
@@ -88,14 +67,6 @@ def _table(settings: Settings, channel: str) -> ChannelTable:
     return known[channel]
 
 
-def _state(asked: Asked, settings: Settings) -> State | None:
-    """What is known of messages; None where nothing was ever collected or sent."""
-    from qpanalytics.store.state import State
-
-    path = State.path_beside(asked.db or settings.store.path)
-    return State(path) if path.exists() else None
-
-
 def deliveries(
     channel: Annotated[list[str] | None, typer.Option("--channel", help="Only to this channel; repeatable.")] = None,
     incident: Annotated[list[str] | None, typer.Option("--incident", help="Only about this incident; repeatable.")] = None,
@@ -113,6 +84,7 @@ def deliveries(
 
     from qpanalytics import spell
     from qpanalytics.alerts import ledger
+    from qpanalytics.cli.handing import state_of
     from qpanalytics.cli.output import show
     from qpanalytics.errors import UsageError
 
@@ -121,7 +93,7 @@ def deliveries(
             raise UsageError(f"--fail-on {spell.quoted(word)} is no status; there is {', '.join(ledger.STATUSES)}")
     zone_of(tz)
     asked = Asked(db=db, config=config)
-    state = _state(asked, asked.settings())
+    state = state_of(asked, asked.settings())
     rows = []
     if state is not None:
         with state:

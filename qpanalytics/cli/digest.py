@@ -56,11 +56,13 @@ def report(
     ] = None,
     shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
     explore: Annotated[bool, typer.Option("--explore", help="Also a page with charts of each check to zoom into.")] = False,
+    email: Annotated[bool, typer.Option("--email", help="Also mail it, to whom [[report.send]] says.")] = False,
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: One = None, tag: Tag = None, source: Source = None, tz: Tz = None,
 ) -> None:  # fmt: skip
     """One page: what needs you, what changed, every check, and what could not be seen; or one check alone."""
     from qpanalytics.cli.digest_check import one
+    from qpanalytics.cli.digest_mail import prepared
     from qpanalytics.cli.output import write
     from qpanalytics.errors import UsageError
 
@@ -74,9 +76,13 @@ def report(
     asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
     # a week of one check is a digest, as it always was: only without a period its own page is meant
     alone = None if periods else one(asked)
+    if email and (alone is not None or shape == "text"):
+        raise UsageError("--email sends a digest with its page: say --weekly beside --check, and leave --format away")
     if alone is not None and explore:
         raise UsageError("--explore goes with a digest: say --weekly beside --check, or leave --explore away")
-    made = alone or make(asked, "custom" if since or until else (periods or ["weekly"])[0], explore)
+    period = "custom" if since or until else (periods or ["weekly"])[0]
+    mailing = prepared(asked) if email else None
+    made = alone or make(asked, period, explore)
     if shape == "text" and out is None:
         write(made.text)
         return
@@ -87,6 +93,8 @@ def report(
     if explore:
         charts = path.with_name(f"{path.stem}-explore.html")
         typer.echo(f"Charts: {spell.plain(str(charts))}")
+    if mailing is not None:
+        mailing.send(made, path.parent)
 
 
 def make(asked: Asked, period: str, explore: bool = False) -> Report:
@@ -96,7 +104,7 @@ def make(asked: Asked, period: str, explore: bool = False) -> Report:
     settings = asked.settings()
     tz = zone_of(asked.tz) or settings.report.tz
     history = _history(asked, settings, period, tz)
-    return digest(history, period=period, tz=tz, command=_command(asked, history, period, tz), explore=explore)
+    return digest(history, period=period, tz=tz, command=command(asked, history, period, tz), explore=explore)
 
 
 def save(made: Report | CheckReport, out: Path, shape: str = "html") -> Path:
@@ -130,7 +138,7 @@ def _history(asked: Asked, settings: Settings, period: str, tz: str) -> History:
     return replace(history_of(asked, settings, clock, since, until, at), why_as_of=why)
 
 
-def _command(asked: Asked, history: History, period: str, tz: str) -> str:
+def command(asked: Asked, history: History, period: str, tz: str) -> str:
     """The command that gives the same numbers, at whatever time it is typed."""
     from qpanalytics import spell
 

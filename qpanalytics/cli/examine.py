@@ -38,7 +38,7 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
     yield Seen("ok", f"configuration: {described} described, {spell.plural(len(settings.source), 'source')}")
     yield from _clock(clock)
     store = asked.store(settings)
-    if settings.channel or settings.route:
+    if settings.channel or settings.route or settings.report.send:
         from qpanalytics.cli.examine_channels import channels
 
         yield from channels(settings, asked.folder, store.path, clock)

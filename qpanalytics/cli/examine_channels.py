@@ -20,8 +20,9 @@ RECENT = timedelta(days=7)
 
 
 def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> Iterator[Seen]:
-    """A line for each channel, for each route to one that is not there, and for messages that were given up."""
+    """A line for each channel, for each route or digest to one that is not there, and for messages that were given up."""
     from qpanalytics.alerts import open_channel
+    from qpanalytics.alerts.digests import groups
 
     for table in settings.channel:
         try:
@@ -30,11 +31,18 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
             yield Seen("bad", f"channels: {error}")
         else:
             yield Seen("ok", f"channels: {table.name}, {table.kind}; try it: qpa alert test {table.name}")
-    known = {table.name for table in settings.channel}
+    known = {table.name: table for table in settings.channel}
     for number, route in enumerate(settings.route, 1):
         for name in (*route.to, *(route.escalate.to if route.escalate else ())):
+            goes = f"channels: route[{number}] goes to {spell.quoted(name)}, which"
             if name not in known:
-                yield Seen("bad", f"channels: route[{number}] goes to {spell.quoted(name)}, which is no [[channel]]; describe it")
+                yield Seen("bad", f"{goes} is no [[channel]]; describe it")
+            elif known[name].kind == "email" and not known[name].to:
+                yield Seen("bad", f'{goes} has no to; add to = ["ops@example.com"]')
+    try:
+        groups(settings)
+    except QpaError as error:
+        yield Seen("bad", f"channels: {error}")
     try:
         yield from _deliveries(store, clock)
     except QpaError as error:

@@ -75,13 +75,14 @@ def environment() -> Environment:
     )
     made.filters.update(shown=wording.shown, say=wording.say, plain=spell.plain)
     words = (
-        "amount as_of basis change down_now figure interval kept kind lead legend more options parts rate schedule seen "
+        "amount as_of basis change down_now figure interval kept kind lead legend more options parts rate schedule seen subtitle "
         "tally title unjudged unseen verdict when"
     )
     made.globals.update({name: getattr(wording, name) for name in words.split()})
     made.globals.update(
         words=SimpleNamespace(drawn=queue_figures.drawn, **{name: getattr(queue_words, name) for name in queue_words.SAID}),
         worded=wording.quantile,
+        strip_said=wording.strip,
         needs_shown=wording.NEEDS_SHOWN,
         strip=svg.strip,
         sparkline=svg.sparkline,

@@ -22,6 +22,20 @@ OUTCOMES = {
     "ran": ("#2b6fa3", "#649ad9", "ran"),
 }
 
+MIDDLE = {
+    # Where nobody knows the paper (a mail): at least 2.9:1 on white and on dark paper, except late, which has a letter.
+    "on_time": "#3a7cb3",
+    "late": "#dba520",
+    "missed": "#c23a5c",
+    "failed": "#785599",
+    "hung": "#b7681c",
+    "excused": "#7e8287",
+    "unknown": "#7e8287",
+    "pending": "#7e8287",
+    "ran": "#3a7cb3",
+}
+"""What the paper is not known of has letters beside colour, so three kinds of grey can be one."""
+
 TEXT = {
     # use: (light, dark); every text colour reaches 4.5:1 on its paper, a test measures it
     "paper": ("#ffffff", "#14181d"),
@@ -77,6 +91,16 @@ def light(name: str) -> str:
 def dark(name: str) -> str:
     """The same on dark paper."""
     return (OUTCOMES.get(name) or TEXT[name])[1]
+
+
+def middle(cell: str) -> str:
+    """The colour of a cell on paper that may be light or dark."""
+    return MIDDLE[cell]
+
+
+def ink_on(cell: str) -> str:
+    """The colour of a letter in such a cell: the darkest or the lightest, whichever is read better."""
+    return max(light("ink"), light("paper"), key=lambda ink: contrast(ink, MIDDLE[cell]))
 
 
 def word(cell: str) -> str:

@@ -20,7 +20,7 @@ NAME_MOST = 32
 def text(facts: Facts, width: int = 100) -> str:
     """The digest as lines of at most `width` columns where words allow it; the table of checks may be wider."""
     parts = [
-        [wording.verdict(facts), *wrapped(_when(facts), width)],
+        [wording.verdict(facts), *wrapped(wording.subtitle(facts), width)],
         *([*wrapped(notice, width)] for notice in facts.notices),
         wrapped(wording.lead(facts), width),
         [
@@ -41,13 +41,6 @@ def text(facts: Facts, width: int = 100) -> str:
         ],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
-
-
-def _when(facts: Facts) -> str:
-    window = facts.window
-    seen = ", ".join(said for said in (wording.seen(facts), wording.unseen(facts)) if said)
-    words = f"{wording.kind(window)}, {wording.when(window)}, times in {window.tz}."
-    return f"{words} {seen[:1].upper()}{seen[1:]}." if seen else words
 
 
 def found(heading: str, findings: Sequence[Finding], width: int) -> list[str]:

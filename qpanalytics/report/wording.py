@@ -103,6 +103,13 @@ def kind(window: Window) -> str:
     return "Digest" if window.period == "custom" else f"{window.period.capitalize()} digest"
 
 
+def subtitle(facts: Facts) -> str:
+    """The line under the headline where nothing can be linked to: window, zone and what was seen."""
+    told = ", ".join(said for said in (seen(facts), unseen(facts)) if said)
+    words = f"{kind(facts.window)}, {when(facts.window)}, times in {facts.window.tz}."
+    return f"{words} {told[:1].upper()}{told[1:]}." if told else words
+
+
 def title(facts: Facts) -> str:
     """What a tab, a bookmark or the subject of a mail says: verdict and dates."""
     return f"{verdict(facts)}, {when(facts.window)}"

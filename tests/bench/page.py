@@ -15,7 +15,9 @@ from pathlib import Path
 import chromium
 import pairs
 import sample_facts
+from test_mail import busy
 
+from qpanalytics.report.mail import mail
 from qpanalytics.report.page import fragment, page
 from qpanalytics.report.text import text
 
@@ -39,6 +41,10 @@ def main() -> None:
         "fragment_bytes": len(fragment(facts).encode()),
         "fragment_s": seconds(lambda: fragment(facts))[1],
         "text_s": seconds(lambda: text(facts))[1],
+        "mail_bytes": len(mail(facts).html.encode()),
+        "mail_s": seconds(lambda: mail(facts))[1],
+        "mail_busy_bytes": len(mail(busy()).html.encode()),
+        "mail_busy_s": seconds(lambda: mail(busy()))[1],
     }
     if chromium.find():
         with tempfile.TemporaryDirectory() as folder, chromium.Browser() as browser:
