@@ -49,7 +49,7 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
     except QpaError as error:
         yield Seen("bad", f"store: {error}")
         return
-    if any(table.kind != "files" for table in settings.source):
+    if settings.source:
         from qpanalytics.cli.examine_sources import sources
 
         yield from sources(settings, asked.folder, store, clock)

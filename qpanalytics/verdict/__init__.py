@@ -1,6 +1,7 @@
 """The one place that decides what is worth saying, and says it: page, mail, chat and command line only format it.
 
 `cases` puts the figures of the analyses side by side, `rules*` make findings of them without words, `say` words them.
+What they need is imported when a verdict is asked for: who words an incident needs neither NumPy nor DuckDB.
 """
 
 from __future__ import annotations
@@ -9,21 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qpanalytics.verdict.cases import Case, cases, opened
-from qpanalytics.verdict.commands import command
-from qpanalytics.verdict.finding import Finding as Finding
-from qpanalytics.verdict.queue_cases import Looked, looked
-from qpanalytics.verdict.rules import judge
-from qpanalytics.verdict.rules_queues import judge as judge_queues
-from qpanalytics.verdict.rules_seen import Span
-from qpanalytics.verdict.say import say
-from qpanalytics.verdict.voice import Voice
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from qpanalytics.history import History
+    from qpanalytics.verdict.cases import Case
+    from qpanalytics.verdict.finding import Finding as Finding
+    from qpanalytics.verdict.queue_cases import Looked
 
 COLUMNS = Columns(
     rank="1 is the first to read; what asks for somebody comes before what is only worth knowing",
@@ -73,12 +68,22 @@ _TEXTS = ("kind", "severity", "check", "sentence", "label", "tone", "detail", "c
 
 def findings(history: History, *, tz: str = "UTC") -> list[Finding]:
     """What `verdicts` says, as objects, in the same order."""
+    from qpanalytics.verdict.cases import cases, opened
+    from qpanalytics.verdict.queue_cases import looked
+
     with opened(history):
         return worded(cases(history), history, tz=tz, queues=looked(history, tz=tz))
 
 
 def worded(known: Sequence[Case], history: History, *, tz: str, queues: Looked | None = None) -> list[Finding]:
     """The findings about cases, and about queues and workers, that were read already."""
+    from qpanalytics.verdict.commands import command
+    from qpanalytics.verdict.rules import judge
+    from qpanalytics.verdict.rules_queues import judge as judge_queues
+    from qpanalytics.verdict.rules_seen import Span
+    from qpanalytics.verdict.say import say
+    from qpanalytics.verdict.voice import Voice
+
     span = Span(history.since, history.until, history.as_of)
     voice = Voice(history.since, history.until, history.as_of, tz)
     found = judge(known, span)
