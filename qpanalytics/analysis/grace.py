@@ -114,7 +114,16 @@ class Advice:
             named.setdefault(pricing.rounded(longest), []).append("longest seen")
         for limit_s in pricing.ladder(self.sample):
             named.setdefault(limit_s, [])
-        return [Candidate(tuple(names), self._price(limit_s)) for limit_s, names in sorted(named.items())]
+        found: list[Candidate] = []
+        for limit_s, names in sorted(named.items()):
+            price = self._price(limit_s)
+            if found:  # some prices allow for having been picked: none makes a longer limit dearer than a shorter one
+                least = found[-1].price
+                price = replace(
+                    price, a_month=min(price.a_month, least.a_month), lo=min(price.lo, least.lo), hi=min(price.hi, least.hi)
+                )
+            found.append(Candidate(tuple(names), price))
+        return found
 
     def _price(self, limit_s: float) -> Price:
         known = next((p for p in (self.best, self.now) if p is not None and p.limit_s == limit_s), None)
