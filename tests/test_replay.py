@@ -17,7 +17,7 @@ from qpanalytics.analysis.replaying import Override, past
 from qpanalytics.history import History
 from qpanalytics.instants import micros
 from qpanalytics.policy.engine import Engine
-from qpanalytics.policy.events import Promised
+from qpanalytics.policy.events import CannotTell, Promised
 from qpanalytics.policy.rules import Policy
 from qpanalytics.settings import Settings
 
@@ -136,12 +136,15 @@ def test_a_month_of_the_engine_is_a_month_of_the_ledger() -> None:
     engine = Engine(Policy(), live=False)
     for check, versions in happened.versions.items():
         engine.feed(Promised(check, micros(begin), versions, "", None, f"check {check}"))
-    engine.feed(*happened.events)
+    engine.feed(*(event for event in happened.events if not isinstance(event, CannotTell)))
     seen = set()
-    for at in sorted(begin + timedelta(minutes=dice.uniform(0, 43_000)) for _ in range(25)):
+    for at in sorted(begin + timedelta(minutes=dice.uniform(0, 43_000)) for _ in range(12)):
         engine.advance(micros(at))
         then = replace(h.window(h.since, h.until), as_of=at)
-        ledger = dict(then.checks[["check", "status"]].itertuples(index=False))
+        with then.session(), then.connection() as con:
+            # whether ticks can be told apart is asked anew at each instant, and handed to the engine daily
+            told = "select c.check_name, c.status from checks c join telling t using (check_id) where not t.cannot_tell"
+            ledger = dict(con.execute(told).fetchall())
         assert {name: engine.standing(name).status for name in ledger} == ledger, at
         seen |= set(ledger.values())
     assert {"up", "down", "started", "grace"} <= seen

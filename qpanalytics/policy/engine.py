@@ -94,6 +94,12 @@ class Engine:
     def feed(self, *events: Event) -> None:
         """Takes events, in any order; they count from the next `advance` on (in a replay from that which reaches them)."""
         self._inbox += events
+        for event in events:
+            # what was seen, and what is lost, is known before what it showed is judged
+            if isinstance(event, Seen):
+                self._see(event)
+            elif isinstance(event, Lost):
+                self._check(event.check).holes.append((event.since, event.until))
 
     def next_due_at(self) -> int | None:
         """When `advance` will have something to do even if nothing is fed; None: never."""
@@ -160,12 +166,6 @@ class Engine:
         known = len(events) if self._live else bisect_right(events, until, key=lambda event: event.at)
         events, self._inbox = events[:known], events[known:]
         self._desk.now = until
-        for event in events:
-            # what was seen, and what is lost, is known before what it showed is judged
-            if isinstance(event, Seen):
-                self._see(event)
-            elif isinstance(event, Lost):
-                self._check(event.check).holes.append((event.since, event.until))
         step, place = self._now, 0
         while True:
             happens = min(events[place].at, until) if place < len(events) else FOREVER
