@@ -45,6 +45,8 @@ ONCE_LOOKS_S, ONCE_END_S = 15.0, 30.0
 END_S = 2.0
 #: The local time of the machine jumped if it goes so much other than time does, seconds.
 JUMP_S = 2.0
+#: What a report ends with that was made, and that a mail server did not take: making it again would send it twice to others.
+NOT_TAKEN = 3
 #: A report that could not be made is tried again after so long.
 REPORT_AGAIN = timedelta(minutes=10)
 #: What is old enough to be forgotten is looked for so often.
@@ -217,6 +219,8 @@ class Watch:
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
+        if ticked.changes:
+            self._measure()
         return ticked
 
     def _time(self) -> datetime:
@@ -276,6 +280,7 @@ class Watch:
         if fed.held or fed.wrong:
             self.around.say(f"{fed.held or fed.wrong} What came is safe in {self.state.name}.")
         self._notes.append(lambda kept, now: blind.note(kept, fed, now))
+        self._measure()
         self._news.set()
 
     def _begin_dates(self) -> None:
@@ -299,15 +304,29 @@ class Watch:
         args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
         if name != "prune":
             args += ["--out", str(self.around.folder / self.settings.watch.reports)]
+            args += ["--email"] if self.settings.report.send else []
         done = apart.run([*args, *self.around.arguments], self.stop)
         if done.status is None:
             return
         self.around.say(f"{name}: {done.said}")
-        if done.status == 0:
+        if done.status in (0, NOT_TAKEN):
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:
             self._report_at[name] = self.now() + REPORT_AGAIN
         self._news.set()
+
+    def _measure(self) -> None:
+        """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
+        path = self.settings.watch.metrics
+        if path is not None:
+            args = ["export", "--openmetrics", str(self.around.folder / path), *self.around.arguments]
+            self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
+
+    def _measured(self, done: apart.Done) -> None:
+        said = done.said if done.status else ""
+        if said and self._said.get("metrics") != said:
+            self.around.say(f"metrics: {said}")
+        self._said["metrics"] = said
 
     def _begin_heartbeat(self) -> None:
         reference = self.settings.watch.ping_url
