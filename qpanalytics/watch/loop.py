@@ -45,8 +45,6 @@ ONCE_LOOKS_S, ONCE_END_S = 15.0, 30.0
 END_S = 2.0
 #: The local time of the machine jumped if it goes so much other than time does, seconds.
 JUMP_S = 2.0
-#: What a report ends with that was made, and that a mail server did not take: making it again would send it twice to others.
-NOT_TAKEN = 3
 #: A report that could not be made is tried again after so long.
 REPORT_AGAIN = timedelta(minutes=10)
 #: What is old enough to be forgotten is looked for so often.
@@ -128,12 +126,13 @@ class Watch:
             self._fed(feed_here(self.around.store))
         if self._notes:
             ticks.append(self._tick())
-        self._deliverer.round(ONCE_END_S)
+        self._deliverer.wake()  # a report takes seconds, and no alert waits for it
         self._begin_dates()
         self._tidied()
         if ticks[-1] is not None:
             self._begin_heartbeat()
         self._wait()
+        self._deliverer.round(ONCE_END_S)
         if self._notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
@@ -304,15 +303,17 @@ class Watch:
         args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
         if name != "prune":
             args += ["--out", str(self.around.folder / self.settings.watch.reports)]
-            args += ["--email"] if self.settings.report.send else []
+            args += ["--send"]
         done = apart.run([*args, *self.around.arguments], self.stop)
         if done.status is None:
             return
         self.around.say(f"{name}: {done.said}")
-        if done.status in (0, NOT_TAKEN):
+        if done.status == 0:
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:
             self._report_at[name] = self.now() + REPORT_AGAIN
+        if self._sending:
+            self._deliverer.wake()
         self._news.set()
 
     def _measure(self) -> None:
