@@ -47,6 +47,8 @@ END_S = 2.0
 JUMP_S = 2.0
 #: A report that could not be made is tried again after so long.
 REPORT_AGAIN = timedelta(minutes=10)
+#: Daily facts are taken from a store that was fed so lately.
+FRESH = timedelta(hours=1)
 #: What is old enough to be forgotten is looked for so often.
 TIDY = timedelta(days=1)
 #: And that old: incidents that ended, messages and tries.
@@ -126,12 +128,13 @@ class Watch:
             self._fed(feed_here(self.around.store))
         if self._notes:
             ticks.append(self._tick())
-        self._deliverer.round(ONCE_END_S)
+        self._deliverer.wake()  # a report takes seconds, and no alert waits for it
         self._begin_dates()
         self._tidied()
         if ticks[-1] is not None:
             self._begin_heartbeat()
         self._wait()
+        self._deliverer.round(ONCE_END_S)
         if self._notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
@@ -217,6 +220,8 @@ class Watch:
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
+        if ticked.changes:
+            self._measure()
         return ticked
 
     def _time(self) -> datetime:
@@ -276,11 +281,15 @@ class Watch:
         if fed.held or fed.wrong:
             self.around.say(f"{fed.held or fed.wrong} What came is safe in {self.state.name}.")
         self._notes.append(lambda kept, now: blind.note(kept, fed, now))
+        self._measure()
         self._news.set()
 
     def _begin_dates(self) -> None:
         now = self.now()
-        for name, due in dates.due(self.settings, self._evaluator.known.reports, now).items():
+        known = self._evaluator.known
+        for name, due in dates.due(self.settings, known.reports, now).items():
+            if name == "facts" and now - instant(known.fed) > FRESH:
+                continue  # a store that was not fed would tell of holes that are none
             if self._report_at.get(name, now) <= now:
                 self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
 
@@ -296,18 +305,36 @@ class Watch:
         self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
 
     def _made(self, name: str, due: datetime) -> None:
-        args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
-        if name != "prune":
-            args += ["--out", str(self.around.folder / self.settings.watch.reports)]
-        done = apart.run([*args, *self.around.arguments], self.stop)
+        if name == "facts":
+            done = apart.run([str(self.around.store), spell.iso(self.now())], self.stop, "qpanalytics.watch.daily")
+        else:
+            folder = str(self.around.folder / self.settings.watch.reports)
+            args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due), "--out", folder, "--send"]
+            done = apart.run([*args, *self.around.arguments], self.stop)
         if done.status is None:
             return
-        self.around.say(f"{name}: {done.said}")
+        if done.said:
+            self.around.say(f"{name}: {done.said}")
         if done.status == 0:
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:
             self._report_at[name] = self.now() + REPORT_AGAIN
+        if self._sending:
+            self._deliverer.wake()
         self._news.set()
+
+    def _measure(self) -> None:
+        """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
+        path = self.settings.watch.metrics
+        if path is not None:
+            args = ["export", "--openmetrics", str(self.around.folder / path), *self.around.arguments]
+            self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
+
+    def _measured(self, done: apart.Done) -> None:
+        said = done.said if done.status else ""
+        if said and self._said.get("metrics") != said:
+            self.around.say(f"metrics: {said}")
+        self._said["metrics"] = said
 
     def _begin_heartbeat(self) -> None:
         reference = self.settings.watch.ping_url
