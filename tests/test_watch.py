@@ -149,11 +149,12 @@ def test_people_take_incidents_on_snooze_and_close_them(tmp_path: Path) -> None:
         ask(state, Order("ack", row["incident"], by="ada"), at("06:07:30"))
     assert watched.incidents()[0]["acked_at"] == at("06:07:30")
     watched.rounds(at("06:08"), at("06:20"))
-    assert watched.news() == [("open", "backup")]  # nobody is reminded of what somebody has
+    assert watched.news() == [("open", "backup"), ("ack", "backup")]  # nobody is reminded of what somebody has
+    assert watched.said()[-1].lines[0] == "Acknowledged by ada: no more reminders and no escalation."
     with State.beside(watched.store) as state:
         ask(state, Order("resolve", row["incident"], by="ada"), at("06:20:30"))
     watched.round(at("06:20:45"))
-    assert watched.news() == [("open", "backup"), ("resolve", "backup")]
+    assert watched.news() == [("open", "backup"), ("ack", "backup"), ("resolve", "backup")]
     assert watched.incidents()[0]["ended"] == "closed"
 
 
