@@ -7,6 +7,7 @@ machine, which stands still for an hour in autumn, so it is set up anew whenever
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -212,11 +213,17 @@ class Watch:
 
     def _tick(self) -> Ticked | None:
         """Evaluates what is there; None where that could not be written, and nothing happened."""
-        now = self._time()
         try:
-            ticked = self._evaluator.tick(now)
+            ticked = self._evaluator.tick(self._time())
         except (QpaError, OSError) as error:
             self.around.say(f"nothing was evaluated: {error}")
+            return None
+        except Exception as error:
+            # A bug must not end the watch: looks and deliveries go on, and the ping that does not go out calls for help.
+            # Only where it is, for its words may quote what somebody pinged.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+            self.around.say(f"nothing was evaluated ({where}); please report this")
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
