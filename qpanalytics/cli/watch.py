@@ -38,8 +38,9 @@ def watch(
     from qpanalytics.cli.options import instant
     from qpanalytics.errors import ConfigError, UsageError
     from qpanalytics.store.state import State
+    from qpanalytics.watch.around import Surroundings
     from qpanalytics.watch.lock import Lock
-    from qpanalytics.watch.loop import Surroundings, Watch
+    from qpanalytics.watch.loop import Watch
 
     clock = now()
     fixed = instant("--as-of", as_of, clock)
