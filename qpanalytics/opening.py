@@ -90,22 +90,35 @@ def opened(
     )
 
 
-def demo(name: str = "histories") -> History:
+def demo(
+    name: str = "histories",
+    *,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    check: str | Sequence[str] = (),
+    tag: str | Sequence[str] = (),
+    source: str | Sequence[str] = (),
+) -> History:
     """A history to try things with, built once per process: `"histories"` (nine real ones), `"recorded"` or `"queues"`.
 
-    The window is the 90 days before the instant that the bundled report is made at. `"queues"` is a simulated fleet of
-    queues, workers and four checks over 14 days, with faults planted in it (`qpanalytics.simulated.planted`).
+    The window is the 90 days before the instant that the bundled report is made at, where `since` and `until` do not say
+    otherwise; they and the others are as in `load`, and spans back ("365d") count from that instant. `"queues"` is a
+    simulated fleet of queues, workers and four checks over 14 days, with faults planted in it
+    (`qpanalytics.simulated.planted`).
     """
     if name not in (*_DEMOS, SIMULATED):
         raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join((*_DEMOS, SIMULATED))}")
     store, as_of = _demo_store(name)
+    begin, end = instant("since", since, as_of), instant("until", until, as_of) or as_of + TICK
+    pick = Pick(_names(check), _names(tag), _names(source))
     if name == SIMULATED:
         from qpanalytics import simulated
 
         return History(
-            store, as_of=as_of, since=simulated.SINCE, until=as_of + TICK, promises=simulated.PROMISES, joins=simulated.JOINS
-        )
-    return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + TICK)
+            store, as_of=as_of, since=begin or simulated.SINCE, until=end, pick=pick,
+            promises=simulated.PROMISES, joins=simulated.JOINS,
+        )  # fmt: skip
+    return History(store, as_of=as_of, since=begin or min(as_of, end) - DEFAULT_WINDOW, until=end, pick=pick)
 
 
 def title(name: str) -> str:
