@@ -80,7 +80,7 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
             str(walls([at_us[b.at]], tz)[0]),
             safe(f"{word} {_day(at_us[b.at], tz)}"),
             palette.light("soft"),
-            top=1 - place % 3 * 0.08,
+            top=1 - place % 5 * 0.08,
         )
         if at_us[b.at] > edge_us:  # to the right of it the name would leave the figure
             text |= {"xanchor": "right", "xshift": -3}
