@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from qpanalytics import spell
-from qpanalytics.analysis.alternatives import NOWHERE, Alternative
+from qpanalytics.analysis.alternatives import Alternative, default
 from qpanalytics.analysis.reading import Row, counts, reals, texts
 from qpanalytics.analysis.replaying import past, sent
 from qpanalytics.instants import micros
 from qpanalytics.policy.changes import Change, Incident, IncidentChange, Member, Notice
 from qpanalytics.policy.events import Event
 from qpanalytics.policy.routing import within
-from qpanalytics.policy.rules import Policy
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -136,11 +135,6 @@ def differences(history: History, one: Alternative, other: Alternative) -> pd.Da
         }
     )
     return DIFF.order(frame)
-
-
-def default(history: History, name: str = "in force") -> Alternative:
-    """What holds without a configuration: every critical check and every warning goes to one channel."""
-    return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
 
 
 def _said(told: tuple[int, str] | None) -> str:

@@ -73,12 +73,21 @@ def time_ticks(low_s: float, high_s: float, most: int = 5) -> list[tuple[float, 
     return [(i * step * factor, label) for i, label in zip(range(first, last + 1), labels, strict=True)]
 
 
+YEARS_FROM = 500
+"""Of a longer window, in days, the axis names years."""
+
+
 def day_ticks(since_us: int, until_us: int, tz: str, most: int = 5) -> list[tuple[int, str]]:
-    """Midnights of the zone, or full hours in a window under three days: (epoch microseconds, label)."""
+    """Midnights of the zone, full hours in a window under three days, years in one of many: (epoch microseconds, label)."""
     zone = ZoneInfo(tz)
     start = _local(since_us, zone)
     hours = (until_us - since_us) / 3_600_000_000
-    if hours < 72:
+    years = hours / 24 > YEARS_FROM
+    if years:  # days without their year would say nothing
+        last = _local(until_us, zone).year
+        step = math.ceil((last - start.year + 1) / most)
+        marks = [datetime(year, 1, 1, tzinfo=zone) for year in range(start.year, last + 1, step)]
+    elif hours < 72:
         step = next(s for s in (1, 2, 3, 6, 12, 24) if hours / s <= most or s == 24)
         first = start.replace(minute=0, second=0, microsecond=0)
         marks = [first + timedelta(hours=i) for i in range(int(hours) + 3)]
@@ -92,7 +101,8 @@ def day_ticks(since_us: int, until_us: int, tz: str, most: int = 5) -> list[tupl
     for mark in marks:
         us = round(mark.timestamp() * 1_000_000)
         if since_us <= us <= until_us:
-            ticks.append((us, f"{mark:%H:%M}" if hours < 72 and mark.hour else spell.day(mark, tz).partition(" ")[2]))
+            day = f"{mark.year}" if years else spell.day(mark, tz).partition(" ")[2]
+            ticks.append((us, f"{mark:%H:%M}" if hours < 72 and mark.hour else day))
     return ticks
 
 
