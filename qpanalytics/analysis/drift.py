@@ -54,7 +54,7 @@ def drift(history: Reading, *, blips: bool = False) -> pd.DataFrame:
     A *step* is another level from one run to the next, a *trend* a level that moves evenly; both count in both directions,
     since a backup that takes a third of its time is broken, too. Excursions that came back are *blips*: left out unless
     `blips` asks for them. What returns with the hour or the weekday is no change; one weekday alone may change ("Sundays
-    only" in `why`). Changes under 5 %, or of lateness and start delay under 1 % of the grace, are left out.
+    only" in `why`). Changes under 5 %, or of lateness and start delay under 0.2 % of the grace, are left out.
 
     At `q_value` 0.01 one in a hundred findings of a fleet is false (Benjamini and Hochberg 1995); less sure ones are not
     shown. The method for one series is that of `breaks.judge`: optimal partitioning (Jackson et al. 2005) of medians,

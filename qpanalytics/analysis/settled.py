@@ -19,7 +19,7 @@ from qpanalytics.instants import instant
 #: At this rate of false discoveries a change is one.
 SURE = 0.01
 #: A change of a level by less is none that matters, as a share of the level and (lateness, start delay) of the grace.
-MATTERS, MATTERS_OF_GRACE = 0.05, 0.01
+MATTERS, MATTERS_OF_GRACE = 0.05, 0.002
 
 
 @dataclass(frozen=True)
