@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -212,9 +213,18 @@ def candidates(
 
 
 def advise(
-    history: History, *, of: Of = "grace", budget: float | None = None, late_is_real_s: float | None = None
+    history: History,
+    *,
+    of: Of = "grace",
+    budget: float | None = None,
+    late_is_real_s: float | None = None,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
 ) -> list[Advice]:
-    """The advice for each check of the history, by name; `UsageError` for a budget that is none."""
+    """The advice for each check of the history, by name; `UsageError` for a budget that is none.
+
+    `since` and `ids` as in `limited`.
+    """
     table = history.budgets or GraceTable()
     if budget is not None:
         try:
@@ -223,7 +233,7 @@ def advise(
             raise UsageError(f"budget: {error}") from None
     real_s = table.late_is_real if late_is_real_s is None else late_is_real_s
     as_of_us = min(micros(history.as_of), micros(history.until))
-    return [advised(one, table.of(one.severity), as_of_us, of) for one in limited.limited(history, of, real_s)]
+    return [advised(one, table.of(one.severity), as_of_us, of) for one in limited.limited(history, of, real_s, since=since, ids=ids)]
 
 
 def a_year(history: History) -> History:
@@ -231,8 +241,12 @@ def a_year(history: History) -> History:
 
     A price is known from as many runs as there are, and what came before a change is left out anyway.
     """
-    until = min(history.until, history.as_of + TICK)
-    return history.window(min(history.since, until - YEAR), history.until)
+    return history.window(year_before(history), history.until)
+
+
+def year_before(history: History) -> datetime:
+    """Where that year begins."""
+    return min(history.since, min(history.until, history.as_of + TICK) - YEAR)
 
 
 def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Advice:
