@@ -45,7 +45,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     """
     days = Days.before(history.until, STRIP_DAYS, tz)
     voice = Voice(history.since, history.until, history.as_of, tz)
-    with opened(history):
+    with opened(history) as history:
         known = cases(history)
         told = [case for case in known if not case.ended_by(history.since)]
         seen = looked(history, tz=tz)

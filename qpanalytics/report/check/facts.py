@@ -67,7 +67,7 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
     shown = replace(history, pick=Pick((check,), history.pick.tags, history.pick.sources)).window(history.since, history.until)
     voice = Voice(shown.since, shown.until, shown.as_of, tz)
     days, left_out = _days(shown, tz)
-    with opened(shown):
+    with opened(shown) as shown:
         known = cases(shown)
         case = next((c for c in known if c.check == check), None)  # the name may be a pattern that meets others, too
         if case is None:
