@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 METRICS = ("duration", "lateness")
 #: From so many runs on either side on, the 95th percentile is told; of fewer it is the largest, so the median is.
 LEAST = 20
+#: What changed and is in force shows in the runs of so long.
+LATELY = timedelta(days=7)
 #: Points of a line that bends.
 CURVE = 8
 
@@ -31,7 +33,7 @@ Path = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A change in force of one metric of one check. Instants are epoch microseconds, values seconds.
+    """A change of one metric of one check, usually `in_force`. Instants are epoch microseconds, values seconds.
 
     `before_s` and `after_s` are levels (medians), `high_before_s` and `high_after_s` what one run in twenty is above; None
     where there are too few runs for it. `known_us` is when it could first be told. `weekday` is 1 to 7 where only runs of
@@ -52,6 +54,7 @@ class Moved:
     after_s: float
     n_before: int
     n_after: int
+    in_force: bool = True
     high_before_s: float | None = None
     high_after_s: float | None = None
     weekday: int = 0
@@ -78,22 +81,23 @@ class Moved:
         return self.before_s, self.after_s
 
 
-def moved(history: History, since: datetime) -> dict[int, tuple[Moved, ...]]:
+def moved(history: History, since: datetime, *, closely: bool = False) -> dict[int, tuple[Moved, ...]]:
     """The steps and trends in force at the end of the window, by check: of how long runs take and how late they come.
 
-    They are looked for from `since` on (a session must reach back so far), and only in checks whose medians in the window
-    are not those from before it: what has changed long ago and stands moves nothing now.
+    They are looked for from `since` on (a session must reach back so far), and only in checks whose medians of the
+    last week are not those from before it: what has changed long ago and stands moves nothing now. `closely` looks at all
+    checks, and gives also the changes that others have followed.
     """
-    ids = _suspects(history, since)
-    if not ids:
+    ids = None if closely else _suspects(history, since)
+    if ids is not None and not ids:
         return {}
     as_of_s = min(history.as_of, history.until - TICK).timestamp()
     found: dict[int, tuple[Moved, ...]] = {}
     for one in settled(history, since=since, ids=ids, metrics=METRICS):
         changes = (
-            _moved(one, b, level, as_of_s)
+            _moved(one, b, level, as_of_s, in_force=in_force)
             for b, level, in_force in zip(one.breaks, one.levels, one.in_force, strict=True)
-            if in_force
+            if in_force or (closely and b.kind != "blip")
         )
         if told := tuple(changes):
             found[one.check.check_id] = (*found.get(one.check.check_id, ()), *told)
@@ -101,18 +105,19 @@ def moved(history: History, since: datetime) -> dict[int, tuple[Moved, ...]]:
 
 
 def _suspects(history: History, since: datetime) -> list[int]:
-    table = history.sql("drift_moved", from_at=since, to_at=history.until).to_pylist()
+    last = max(history.since, min(history.until, history.as_of) - LATELY)
+    table = history.sql("drift_moved", from_at=since, to_at=history.until, since=last).to_pylist()
     return [row["check_id"] for row in table if _differs(row, "late", row["grace_s"]) or _differs(row, "ran", 0.0)]
 
 
 def _differs(row: Row, of: str, grace_s: float) -> bool:
     then, now = row[f"{of}_then_s"], row[f"{of}_now_s"]
     if then is None or now is None:
-        return False
+        return then is not None  # no run in a week is so seldom one that to look is cheap
     return bool(abs(now - then) >= max(MATTERS * abs(then), MATTERS_OF_GRACE * grace_s, 1e-9))
 
 
-def _moved(one: Settled, b: Break, level: tuple[float, float], as_of_s: float) -> Moved:
+def _moved(one: Settled, b: Break, level: tuple[float, float], as_of_s: float, *, in_force: bool) -> Moved:
     assert one.series is not None
     at_s, values = one.series.at_s, one.series.values
     begun = max((c.at for c in one.breaks if c.kind != "blip" and c.at < b.at and c.weekday in (0, b.weekday)), default=0)
@@ -125,7 +130,7 @@ def _moved(one: Settled, b: Break, level: tuple[float, float], as_of_s: float) -
         high_after = None if line is None else float(line.high(at_s[-1:])[0][0])
     many = high_before is not None and high_after is not None
     before, after = (high_before, high_after) if high_before is not None and high_after is not None else level
-    row = meets.meets(one.check, one.metric, one.series, b, one.logs, as_of_s).row
+    row = meets.meets(one.check, one.metric, one.series, b, one.logs, as_of_s).row if in_force else {}
     met_s: float | None = row.get("meets_at")
     reached = met_s is not None and met_s <= as_of_s
     ahead: Path = ()
@@ -134,7 +139,7 @@ def _moved(one: Settled, b: Break, level: tuple[float, float], as_of_s: float) -
         ahead = _path(way, line.high(way)[0])
     return Moved(
         one.metric, b.kind, _us(at_s[b.at]), _us(at_s[b.lo]), _us(at_s[b.hi]), _us(at_s[b.known]), *level, len(old), len(new),
-        high_before, high_after, b.weekday, one.promised(b),
+        in_force, high_before, high_after, b.weekday, one.promised(b),
         row.get("meets", ""), meets.limits(one.check, one.metric).get(row.get("meets", "")),
         _when(met_s), _when(row.get("meets_lo_at")), _when(row.get("meets_hi_at")), reached,
         _line(at_s, b, before, after, line if many else None), ahead,

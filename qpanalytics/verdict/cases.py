@@ -175,6 +175,11 @@ class Case:
         """Whether expected runs mean something: there is a schedule, and completions belong to its ticks."""
         return self.schedule is not None and not self.cannot_tell
 
+    @property
+    def drifts(self) -> tuple[Moved, ...]:
+        """The changes that describe the present."""
+        return tuple(m for m in self.moved if m.in_force)
+
     def ended_by(self, at: datetime) -> bool:
         """Whether its last promise had ended by then."""
         return self.ended_at is not None and self.ended_at <= at
@@ -194,8 +199,11 @@ def opened(history: History) -> Iterator[History]:
         yield history
 
 
-def cases(history: History) -> list[Case]:
-    """One case per check, by name; also for those of which nothing is known. Within `opened` it reads once."""
+def cases(history: History, *, closely: bool = False) -> list[Case]:
+    """One case per check, by name; also for those of which nothing is known. Within `opened` it reads once.
+
+    `closely` looks for changes in all checks, also for those that are over: for a page of one.
+    """
     rows = counted(history, "check")
     then = {row["check_id"]: row for row in counted(history.before(), "check")}
     stand = _standing(history)
@@ -206,7 +214,7 @@ def cases(history: History) -> list[Case]:
     trouble, trouble_before = _troubles(history), _troubles(history.before())
     holes = _holes(history)
     year = grace.year_before(history)
-    changes = moved(history, year)
+    changes = moved(history, year, closely=closely)
     advice = _advice(history, rows, year)
     noises = noise(history, {row["check_id"]: (row["late"] or 0, row["n"]) for row in rows if row["judged"]}, advice)
     return [

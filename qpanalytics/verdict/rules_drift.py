@@ -37,7 +37,7 @@ def drifting(case: Case, span: Span) -> Finding | None:
     """
     if case.status == "down" or (case.schedule is not None and case.ever_n < FEW):
         return None
-    grown = [m for m in case.moved if m.after_s > m.before_s and (_matters(m, case) or _soon(m, span))]
+    grown = [m for m in case.drifts if m.after_s > m.before_s and (_matters(m, case) or _soon(m, span))]
     told = _first(grown)
     if told is None:
         return None
@@ -53,7 +53,7 @@ def faster(case: Case, span: Span) -> Finding | None:
     """From one run to the next it takes a third of its time: what it did in the rest may be missing."""
     if case.status == "down" or (case.schedule is not None and case.ever_n < FEW):
         return None
-    steps = [m for m in case.moved if m.metric == "duration" and m.kind == "step" and not m.weekday]
+    steps = [m for m in case.drifts if m.metric == "duration" and m.kind == "step" and not m.weekday]
     told = next((m for m in steps if m.before_s >= AT_LEAST_S and m.after_s <= THIRD * m.before_s), None)
     if told is None or not (_new(told, span) or _standing(told, span)):
         return None
@@ -91,7 +91,7 @@ def covers(of: Finding | None, case: Case) -> set[str]:
     """The metrics whose growth is told by a finding about drift, so that nothing else tells it again."""
     if of is None:
         return set()
-    return {of.figures["metric"], *(m.metric for m in case.moved if m.after_s > m.before_s)}
+    return {of.figures["metric"], *(m.metric for m in case.drifts if m.after_s > m.before_s)}
 
 
 def _first(grown: Sequence[Moved]) -> Moved | None:
