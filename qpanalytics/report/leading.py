@@ -78,22 +78,35 @@ def marked(of: Dots, changes: Sequence[Moved], voice: Voice) -> Dots:
         if of.since_us <= m.changed_us <= of.until_us
     )
     of = replace(of, changes=(*of.changes, *uprights))
-    leads = next((m for m in changes if m.ahead and m.in_force and m.limit_s == of.limit_s), None)
+    leads = next((m for m in changes if m.ahead and m.in_force), None)
     if leads is None or leads.meets_us is None or leads.meets_lo_us is None or leads.meets_hi_us is None:
         return of
     about = f"about {voice.date(instant(leads.meets_us))}"
     ahead = Ahead(leads.ahead, leads.meets_us, leads.meets_lo_us, leads.meets_hi_us, about)
     # a cone that is far wider than the way to it would press the runs together
     far = leads.meets_us + (leads.meets_us - of.since_us) // 3
-    return replace(of, ahead=ahead, until_us=max(of.until_us, min(leads.meets_hi_us, far)), caption=f"{of.caption}; dashed: if it goes on like this")
+    limit_s, limit = (of.limit_s, of.limit_label) if of.limit_s == leads.limit_s else _named(leads)
+    return replace(
+        of,
+        ahead=ahead,
+        until_us=max(of.until_us, min(leads.meets_hi_us, far)),
+        caption=f"{of.caption}; dashed: p95 if it goes on like this",
+        limit_s=limit_s,
+        limit_label=limit,
+    )
 
 
 def _limit(case: Case, m: Moved) -> tuple[float | None, str]:
     """The limit that it reaches, else the one that it must stay below."""
     if m.limit_s is not None:
-        return m.limit_s, f"{'time to the next run' if m.meets == 'interval' else m.meets.replace('_', ' ')} {spell.duration(m.limit_s)}"
+        return _named(m)
     if m.metric == "duration":
         limit_s, name = case.max_runtime_s, "limit"
     else:
         limit_s, name = case.grace_s, "grace"
     return limit_s, "" if limit_s is None else f"{name} {spell.duration(limit_s)}"
+
+
+def _named(m: Moved) -> tuple[float | None, str]:
+    name = "next run after" if m.meets == "interval" else m.meets.replace("_", " ")
+    return m.limit_s, f"{name} {spell.duration(m.limit_s)}"
