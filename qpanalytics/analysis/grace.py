@@ -233,7 +233,8 @@ def advise(
             raise UsageError(f"budget: {error}") from None
     real_s = table.late_is_real if late_is_real_s is None else late_is_real_s
     as_of_us = min(micros(history.as_of), micros(history.until))
-    return [advised(one, table.of(one.severity), as_of_us, of) for one in limited.limited(history, of, real_s, since=since, ids=ids)]
+    found = limited.limited(history, of, real_s, since=since, ids=ids)
+    return [advised(one, table.of(one.severity), as_of_us, of) for one in found]
 
 
 def a_year(history: History) -> History:

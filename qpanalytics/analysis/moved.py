@@ -13,7 +13,6 @@ from qpanalytics.analysis.settled import MATTERS, MATTERS_OF_GRACE, Settled, set
 from qpanalytics.instants import TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from qpanalytics.analysis.breaks import Break
     from qpanalytics.analysis.reading import Row

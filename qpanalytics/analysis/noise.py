@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from qpanalytics.analysis.replay import Page, default, pages
 from qpanalytics.analysis.alternatives import other
+from qpanalytics.analysis.replay import Page, default, pages
 from qpanalytics.analysis.replaying import Override
 from qpanalytics.instants import TICK, micros
 

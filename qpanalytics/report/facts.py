@@ -96,7 +96,8 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
     """A finding as a page shows it: what asks for somebody comes with its command and a small picture."""
     picture: Strip | Trend | None = None
     case = cases.get(said.check)
-    if said.about == "check" and (said.asks or said.kind == "noisy") and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
+    shown = said.asks or said.kind == "noisy"
+    if said.about == "check" and shown and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
         days = strip.get(case.check_id)
         picture = trend.get(case.check_id, days) if _of_duration(said) else days
     # A source that fell silent is one thing to look after, however many checks it tells of.
@@ -109,7 +110,7 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
         said.subject,
         () if silent or said.about != "check" else said.checks,
         said.detail,
-        said.command if said.asks or said.kind == "noisy" else "",
+        said.command if shown else "",
         picture,
         said.checks if said.about == "queue" and said.figures["queue"] != "*" else (),
         said.checks if said.about == "worker" else (),

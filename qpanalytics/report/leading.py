@@ -73,7 +73,7 @@ def drawn(case: Case, m: Moved, points: Sequence[tuple[int, float]], alt: str, v
 def marked(of: Dots, changes: Sequence[Moved], voice: Voice) -> Dots:
     """The same figure with the dates of changes, and the way ahead of the last one that leads to its limit."""
     uprights = tuple(
-        (m.changed_us, f"{'trend since' if m.kind == 'trend' else 'change on'} {voice.date(instant(m.changed_us))}")
+        (m.changed_us, f"{'trend since' if m.kind == 'trend' else 'change on'} {voice.dated(instant(m.changed_us))}")
         for m in sorted(changes, key=lambda m: m.changed_us)
         if of.since_us <= m.changed_us <= of.until_us
     )
@@ -81,7 +81,7 @@ def marked(of: Dots, changes: Sequence[Moved], voice: Voice) -> Dots:
     leads = next((m for m in changes if m.ahead and m.in_force), None)
     if leads is None or leads.meets_us is None or leads.meets_lo_us is None or leads.meets_hi_us is None:
         return of
-    about = f"about {voice.date(instant(leads.meets_us))}"
+    about = f"about {voice.dated(instant(leads.meets_us))}"
     ahead = Ahead(leads.ahead, leads.meets_us, leads.meets_lo_us, leads.meets_hi_us, about)
     # a cone that is far wider than the way to it would press the runs together
     far = leads.meets_us + (leads.meets_us - of.since_us) // 3

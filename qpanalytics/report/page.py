@@ -80,8 +80,8 @@ def environment() -> Environment:
     )
     made.filters.update(shown=wording.shown, say=wording.say, plain=spell.plain)
     words = (
-        "amount as_of basis change graces suggested down_now figure interval kept kind lead legend more options parts rate schedule seen subtitle "
-        "tally title unjudged unseen verdict when"
+        "amount as_of basis change down_now figure graces interval kept kind lead legend more options parts rate "
+        "schedule seen subtitle suggested tally title unjudged unseen verdict when"
     )
     made.globals.update({name: getattr(wording, name) for name in words.split()})
     made.globals.update(

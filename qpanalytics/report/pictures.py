@@ -111,13 +111,14 @@ def evidence(
     for row in rows.to_pylist():
         points.setdefault((row["check_id"], row["what"]), []).append((row["at_us"], row["value_s"]))
     made: list[Dots | Arrivals] = []
+    voice = Voice(history.since, history.until, history.as_of, tz)
     for case, finding in wanted:
         change = leading.told_of(case, finding)
         what = "duration" if finding.kind == "slower" else "lateness" if change is None else change.metric
         found = points.get((case.check_id, what), [])
         if change is not None:
             came = [(at, value) for at, value in found if value is not None]
-            made.append(leading.drawn(case, change, came, finding.sentence, Voice(history.since, history.until, history.as_of, tz)))
+            made.append(leading.drawn(case, change, came, finding.sentence, voice))
         elif finding.kind in ("slower", "later"):
             made.append(_dots(history, case, finding, found, what, tz))
         else:
@@ -186,5 +187,7 @@ def _quieter(case: Case, arrived: Sequence[float]) -> tuple[Mark, ...]:
     """The grace that would have spared pages, with what comes later than that."""
     if case.noise is None or case.noise.grace_s is None:
         return ()
-    later = sum(value > case.noise.grace_s for value in arrived)
-    return (Mark(case.noise.grace_s, f"suggested {spell.duration(case.noise.grace_s)}: {spell.number(later) if later else 'none'} later"),)
+    grace = case.noise.grace_s
+    later = sum(value > grace for value in arrived)
+    return (Mark(grace, f"suggested {spell.duration(grace)}: {spell.number(later) if later else 'none'} later"),)
+

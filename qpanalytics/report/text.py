@@ -66,8 +66,8 @@ def _checks(facts: Facts) -> list[str]:
     if facts.rows:
         days = max(len(row.strip.cells) for row in facts.rows)
         noun = facts.window.noun
-        suggested = wording.suggested(facts.rows)
-        heads = ["Check", f"Last {days} days", "Duration p95", "Grace now, suggested" if suggested else "Grace now", f"Down this {noun}"]
+        grace = "Grace now, suggested" if wording.suggested(facts.rows) else "Grace now"
+        heads = ["Check", f"Last {days} days", "Duration p95", grace, f"Down this {noun}"]
         table = [heads, *(_row(row, facts.window) for row in facts.rows)]
         # Rate and lateness are one column here: for some checks one phrase stands in place of both.
         judged = aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")

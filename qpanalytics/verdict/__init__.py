@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 COLUMNS = Columns(
     rank="1 is the first to read; what asks for somebody comes before what is only worth knowing",
     kind="`down`, `hung`, `failing`, `missing`, `drifting`, `faster`, `later`, `slower`, `not_vouched`, `late`, `noisy`, "
-    "`recovered`, `never_seen`, `not_judged`, `cannot_tell`; of queues and workers `workers_gone`, `crash_loop`, `alive_not_draining`, `stuck`, "
-    "`promise_broken`, `not_draining`, `retry_storm`, `orphaned`, `too_few_workers`, `dead_grew`, `empty_unexplained`, "
-    "`job_silent`, `unwatched`",
+    "`recovered`, `never_seen`, `not_judged`, `cannot_tell`; of queues and workers `workers_gone`, `crash_loop`, "
+    "`alive_not_draining`, `stuck`, `promise_broken`, `not_draining`, `retry_storm`, `orphaned`, `too_few_workers`, "
+    "`dead_grew`, `empty_unexplained`, `job_silent`, `unwatched`",
     severity="`critical`, `warning` or `info`, from the check's or the promise's own and the kind",
     check="the check it is about, the first of `checks`; of queues and workers their name, which also stands in `figures`",
     sentence="what is so, in one sentence; times in the zone asked for",
@@ -55,7 +55,9 @@ def verdicts(history: History, *, tz: str = "UTC") -> pd.DataFrame:
     only a comparison of windows sees: the 95 % interval of the median's change, against the window before or the one
     four windows back, lies above 0, and `drifting` does not tell it already. `noisy` is a check most of whose pages in the
     window, in a replay of the policy in force, were for runs that came by themselves; where a longer grace spares them,
-    with its price. Trouble that came right by itself, once, is `recovered`. `tz` is the reader's zone, for days and clock times in sentences.
+    with its price. Trouble that came right by itself, once, is `recovered`.
+
+    `tz` is the reader's zone, for days and clock times in sentences.
     """
     import pandas as pd
 

@@ -101,14 +101,14 @@ def _reaches(g: dict[str, Any], v: Voice) -> str:
     limit = _LIMITS[g["meets"]]
     if g["change"] == "step" or g["reached"]:
         return f"; one run in twenty is beyond {limit} of {spell.duration(g['limit_s'])}"
-    return f"; reaches {limit} on about {v.date(_at(g['meets_at']))}" if g["meets_at"] else ""
+    return f"; reaches {limit} on about {v.dated(_at(g['meets_at']))}" if g["meets_at"] else ""
 
 
 def _range(g: dict[str, Any], v: Voice) -> str:
     lo, hi = g.get("meets_lo_at"), g.get("meets_hi_at")
     if not lo or not hi or g["change"] == "step" or g["reached"]:
         return ""
-    first, last = v.date(_at(lo)), v.date(_at(hi))
+    first, last = v.dated(_at(lo)), v.dated(_at(hi))
     return f"Between {first} and {last} if it goes on like this." if first != last else "If it goes on like this."
 
 
@@ -117,14 +117,14 @@ def _step(g: dict[str, Any], v: Voice) -> str:
     lo, hi = _at(g["changed_lo_at"]), _at(g["changed_hi_at"])
     if g["change"] != "step" or hi - lo < timedelta(days=2):
         return ""
-    return f"It changed between {v.date(lo)} and {v.date(hi)}."
+    return f"It changed between {v.dated(lo)} and {v.dated(hi)}."
 
 
 def _standing(g: dict[str, Any], v: Voice) -> str:
     if g["new"]:
         return ""
-    return f"It has been known since {v.date(_at(g['known_at']))}." if g["change"] == "trend" else (
-        f"Not new: it has stood since then, and was told from {v.date(_at(g['known_at']))} on."
+    return f"It has been known since {v.dated(_at(g['known_at']))}." if g["change"] == "trend" else (
+        f"Not new: it has stood since then, and was told from {v.dated(_at(g['known_at']))} on."
     )  # fmt: skip
 
 

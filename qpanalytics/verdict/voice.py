@@ -70,10 +70,10 @@ class Voice:
         return f"{spell.day(at, self.zone)}{year}"
 
     def since_day(self, at: datetime) -> str:
-        """ "Thu" within the window, else as `date`."""
-        return self._weekday(at) if self.named and self.since <= at < self.until else self.date(at)
+        """ "Thu" within the window, else as `dated`."""
+        return self._weekday(at) if self.named and self.since <= at < self.until else self.dated(at)
 
-    def date(self, at: datetime) -> str:
+    def dated(self, at: datetime) -> str:
         """ "12 Nov", with the year where it is another than that of the window: for days of which the weekday says nothing."""
         return self.day(at).partition(" ")[2]
 

@@ -97,10 +97,14 @@ _GROWN = ("drifting", "faster", "slower")
 def _marked(history: History, case: Case, of: Dots, metric: str) -> Dots:
     """With the changes within the figure, in words for those who do not see it, and the way ahead."""
     voice = Voice(history.since, history.until, history.as_of, of.tz)
-    changes = [m for m in case.moved if m.metric == metric and of.since_us <= m.changed_us <= of.until_us]
-    told = [f"{m.kind} {'on' if m.kind == 'step' else 'since'} {voice.date(instant(m.changed_us))} ({m.told} {pair(*m.pair_s)})" for m in changes]
+    changes = [m for m in case.moved if m.metric == metric]
+    told = [
+        f"{m.kind} {'on' if m.kind == 'step' else 'since'} {voice.dated(instant(m.changed_us))} ({m.told} {pair(*m.pair_s)})"
+        for m in changes
+        if of.since_us <= m.changed_us <= of.until_us
+    ]
     said = f" Changes: {', '.join(told)}." if told else ""
-    return leading.marked(replace(of, alt=of.alt + said), [m for m in case.moved if m.metric == metric], voice)
+    return leading.marked(replace(of, alt=of.alt + said), changes, voice)
 
 
 def _marks(case: Case, of: Arrivals, suggested_s: float | None) -> tuple[Mark, ...]:
