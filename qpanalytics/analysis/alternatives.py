@@ -70,7 +70,9 @@ def other(
 
 
 def default(history: History, name: str = "in force") -> Alternative:
-    """What holds without a configuration: every critical check and every warning goes to one channel."""
+    """The policy in force; without a configuration, or channels in it, every critical check and every warning goes to one."""
+    if history.policy is not None:
+        return Alternative(name, history.policy if history.policy.channels else replace(history.policy, channels=(NOWHERE,)))
     return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
 
 
