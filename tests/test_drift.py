@@ -16,7 +16,7 @@ from drift_fleet import Floats, remembering
 
 import qpanalytics as qpa
 from qpanalytics.analysis.drift import COLUMNS
-from qpanalytics.analysis.settled import regimes
+from qpanalytics.analysis.settled import present
 from qpanalytics.history import History
 
 BEGIN = datetime(2026, 3, 2, 3, tzinfo=UTC)  # a Monday
@@ -195,9 +195,9 @@ def test_a_change_is_new_once_and_then_stands() -> None:
 
 def test_the_present_regime_begins_after_the_last_change() -> None:
     values = np.concatenate([durations(60), durations(40, 450, seed=2)])
-    since = regimes(history(values, durations(100, seed=7)))
-    assert BEGIN + 60 * DAY <= since["job-0"]["duration"] <= BEGIN + 64 * DAY
-    assert BEGIN + 60 * DAY <= since["job-0"]["lateness"] <= BEGIN + 64 * DAY
+    since = present(history(values, durations(100, seed=7)))
+    assert BEGIN + 60 * DAY <= since["job-0"]["duration"].since_at <= BEGIN + 64 * DAY
+    assert BEGIN + 60 * DAY <= since["job-0"]["lateness"].since_at <= BEGIN + 64 * DAY
     assert since["job-1"] == {}
 
 

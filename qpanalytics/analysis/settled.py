@@ -57,20 +57,33 @@ def settled(history: Reading) -> list[Settled]:
     ]
 
 
-def regimes(history: Reading) -> dict[str, dict[str, datetime]]:
-    """When the present regime of each check began, by check and metric (`duration`, `lateness`, ...).
+@dataclass(frozen=True)
+class Present:
+    """The change that a metric's present regime began with; of a trend, which goes on, the whole since it began.
 
-    That is the latest instant at which its last step in force may have been (the end of `changed_hi_at`), so that no run
-    of the old regime is taken for one of the new; of a trend the whole since it began. A metric without a change in the
-    window is not named, nor is a change of single weekdays: all runs of the window are then of one regime. What decides
-    on a grace wants only the runs since `lateness` changed.
+    A step is dated by the latest instant at which it may have been (the end of `changed_hi_at`), so that no run of the old
+    regime is taken for one of the new. `before_s` and `after_s` are its levels, as in `qpa drift`.
     """
-    found: dict[str, dict[str, datetime]] = {}
+
+    kind: str
+    since_at: datetime
+    before_s: float
+    after_s: float
+
+
+def present(history: Reading) -> dict[str, dict[str, Present]]:
+    """The change that each check's present regime began with, by check and metric (`duration`, `lateness`, ...).
+
+    A metric without a change in the window is not named, nor is a change of single weekdays: all runs of the window are then
+    of one regime. What decides on a grace wants only the runs since `lateness` changed.
+    """
+    found: dict[str, dict[str, Present]] = {}
     for one in settled(history):
         since = found.setdefault(one.check.check, {})
-        for b, in_force in zip(one.breaks, one.in_force, strict=True):
+        for b, in_force, (before, after) in zip(one.breaks, one.in_force, one.levels, strict=True):
             if in_force and not b.weekday and one.series is not None:
-                since[one.metric] = instant(round(one.series.at_s[b.hi if b.kind == "step" else b.at] * 1e6))
+                first = one.series.at_s[b.hi if b.kind == "step" else b.at]
+                since[one.metric] = Present(b.kind, instant(round(first * 1e6)), before, after)
     return found
 
 
