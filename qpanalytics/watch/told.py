@@ -73,7 +73,8 @@ def incidents(
             "opened_at": moment(one.opened_at), "resolved_at": moment(one.resolved_at), "acked_at": moment(one.acked_at),
             "alerts": sent.get(one.incident, 0), "needless": one.incident in alone,
             "enough_s": enough_s(one) if one.incident in alone else None, "flaps": flaps(one, found),
-            "noticed_s": _since(one, one.noticed_at), "told_s": _since(one, first.get(one.incident)), "undelivered": lost.get(one.incident, 0),
+            "noticed_s": _since(one, one.noticed_at), "told_s": _since(one, first.get(one.incident)),
+            "undelivered": lost.get(one.incident, 0),
             "sentence": tell.worded(one, now, tz).sentence, "ended": one.why, "evidence": _evidence(one),
         }
         for one in found
