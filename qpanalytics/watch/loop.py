@@ -47,6 +47,8 @@ END_S = 2.0
 JUMP_S = 2.0
 #: A report that could not be made is tried again after so long.
 REPORT_AGAIN = timedelta(minutes=10)
+#: Daily facts are taken from a store that was fed so lately.
+FRESH = timedelta(hours=1)
 #: What is old enough to be forgotten is looked for so often.
 TIDY = timedelta(days=1)
 #: And that old: incidents that ended, messages and tries.
@@ -284,7 +286,10 @@ class Watch:
 
     def _begin_dates(self) -> None:
         now = self.now()
-        for name, due in dates.due(self.settings, self._evaluator.known.reports, now).items():
+        known = self._evaluator.known
+        for name, due in dates.due(self.settings, known.reports, now).items():
+            if name == "facts" and now - instant(known.fed) > FRESH:
+                continue  # a store that was not fed would tell of holes that are none
             if self._report_at.get(name, now) <= now:
                 self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
 
@@ -300,14 +305,16 @@ class Watch:
         self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
 
     def _made(self, name: str, due: datetime) -> None:
-        args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
-        if name != "prune":
-            args += ["--out", str(self.around.folder / self.settings.watch.reports)]
-            args += ["--send"]
-        done = apart.run([*args, *self.around.arguments], self.stop)
+        if name == "facts":
+            done = apart.run([str(self.around.store), spell.iso(self.now())], self.stop, "qpanalytics.watch.daily")
+        else:
+            folder = str(self.around.folder / self.settings.watch.reports)
+            args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due), "--out", folder, "--send"]
+            done = apart.run([*args, *self.around.arguments], self.stop)
         if done.status is None:
             return
-        self.around.say(f"{name}: {done.said}")
+        if done.said:
+            self.around.say(f"{name}: {done.said}")
         if done.status == 0:
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:

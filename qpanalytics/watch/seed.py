@@ -43,8 +43,13 @@ def seed(store: Store, state: State, sources: Collection[str], checks: Checks, k
         versions = _versions(con)
         pings = _pings(con, sources, now)
         seen = _seen(con, sources)
+    from qpanalytics.watch import daily
+
+    told = [daily.event(fact, micros(now)) for fact in daily.facts(store, now)]
     kept.piece = max(kept.piece, through)
+    names = {row[1] for row in rows}
     out: list[events.Event] = []
+    out += [e for e in told if isinstance(e, events.Covered) or (isinstance(e, events.CannotTell) and e.check in names)]
     for check_id, name, source, key, label, paused, gone in rows:
         check = checks.adopt(source, key, name, label)
         check.versions, check.paused, check.gone = versions.get(check_id, []), paused, gone
