@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ FLAP_US = 3_600_000_000
 #: Messages of trouble, and those of them that are pages; a reminder is one where it took the place of an opening.
 PAGES = ("open", "escalate")
 GIVEN_UP = ("failed", "unclear")
+#: A message is tried for a day, microseconds; see `alerts.outbox`.
+TRIED_US = 86_400_000_000
 
 
 class Message(NamedTuple):
@@ -45,15 +48,21 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Paged:
-    """The pages that one check, queue, worker or source was in. Of the needless ones: the longest time, seconds, until it was
-    well again, and the grace that would have kept all of them quiet (None where that would not have helped)."""
+    """The pages that one check, queue, worker or source was in. Of the needless ones: when they were sent (epoch
+    microseconds), the longest time, seconds, from the page until it was well again, and the grace that would have kept all of
+    them quiet (None where that would not have helped)."""
 
     name: str
     about: str
     pages: int
-    needless: int
-    longest_s: float | None = None
+    needless_us: tuple[int, ...] = ()
+    back_s: float | None = None
     enough_s: float | None = None
+
+    @property
+    def needless(self) -> int:
+        """How many went by alone."""
+        return len(self.needless_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +119,14 @@ def alerting(history: History) -> Alerting | None:
 
     if isinstance(history.store, MemoryStore):
         return None
-    as_of = micros(history.as_of)
+    as_of, since, until = micros(history.as_of), micros(history.since), micros(history.until)
     with peek(history.store.path, SCHEMA) as con:
-        if con is None:
+        first = None if con is None else _first(con)
+        if con is None or first is None or first > as_of:
             return None
-        incidents, messages = _incidents(con, as_of), _messages(con, as_of)
-    if not incidents:
-        return None
+        # of what was over by then nothing was sent in the two windows: a message is tried for a day
+        from_us = 2 * since - until - TRIED_US
+        incidents, messages = _incidents(con, from_us, as_of), _messages(con, from_us, as_of)
     names = None
     if history.pick.tags or history.pick.checks or history.pick.sources:
         names = set(history.checks["check"])
@@ -126,7 +136,7 @@ def alerting(history: History) -> Alerting | None:
     after = following(_promised(history, {m.name for one in incidents for m in one.members if m.about == "check"}))
     late_is_real_s = None if history.budgets is None else history.budgets.late_is_real
     return figures(
-        incidents, messages, micros(history.since), micros(history.until), after, late_is_real_s=late_is_real_s, names=names
+        incidents, messages, since, until, after, known_before=first < since, late_is_real_s=late_is_real_s, names=names
     )
 
 
@@ -137,6 +147,7 @@ def figures(
     until: int,
     after: Following,
     *,
+    known_before: bool = True,
     late_is_real_s: float | None = None,
     names: Collection[str] | None = None,
 ) -> Alerting:
@@ -152,15 +163,14 @@ def figures(
         sent = by_incident[one.incident]
         at = pages(sent)
         before += sum(2 * since - until <= page < since for page in at)
-        here = sum(since <= page < until for page in at)
+        here = [page for page in at if since <= page < until]
         tally.add(one, here, needless(one, after, late_is_real_s))
         first = min((m.sent_at for m in sent if m.sent_at is not None), default=None)
         if first is not None and since <= first < until:
             told.append((one, first))
-    known = min([one.opened_at for one in incidents] + [m.made_at for m in messages], default=since)
     return Alerting(
         pages=tally.pages, real=tally.pages - tally.needless - tally.open, needless=tally.needless, open=tally.open,
-        before=before if known < since else None, incidents=tally.incidents, told=len(told),
+        before=before if known_before else None, incidents=tally.incidents, told=len(told),
         acked=sum(one.acked_at is not None for one, _ in told),
         noticed_s=tuple(sorted(max(first - one.opened_at, 0) / 1e6 for one, first in told)),
         paged=tally.paged(), flaps=_flapping(incidents, since, until), lost=_lost(messages, since, until),
@@ -187,10 +197,17 @@ def pages(messages: Iterable[Message]) -> list[int]:
     return sorted(first.values())
 
 
-def flaps(one: Incident, every: Iterable[Incident]) -> int:
-    """How often the same had opened in the hour before an incident."""
-    same = (other for other in every if (other.check, family(other.kind)) == (one.check, family(one.kind)))
-    return sum(other.opened_at < one.opened_at <= other.opened_at + FLAP_US for other in same)
+def flaps(every: Iterable[Incident]) -> dict[str, int]:
+    """For each incident, by its name: how often the same had opened in the hour before."""
+    same: dict[tuple[str, str], list[Incident]] = defaultdict(list)
+    for one in every:
+        same[one.check, family(one.kind)].append(one)
+    found = {}
+    for alike in same.values():
+        opened = sorted(one.opened_at for one in alike)
+        for one in alike:
+            found[one.incident] = bisect_left(opened, one.opened_at) - bisect_left(opened, one.opened_at - FLAP_US)
+    return found
 
 
 class _Tally:
@@ -199,15 +216,15 @@ class _Tally:
     def __init__(self, names: Collection[str] | None) -> None:
         self._names = names
         self.pages = self.needless = self.open = self.incidents = 0
-        self._by: dict[tuple[str, str], list[tuple[int, Incident, bool]]] = defaultdict(list)
+        self._by: dict[tuple[str, str], list[tuple[Sequence[int], Incident, bool]]] = defaultdict(list)
 
-    def add(self, one: Incident, pages: int, alone: bool) -> None:
+    def add(self, one: Incident, pages: Sequence[int], alone: bool) -> None:
         if not pages:
             return
         self.incidents += 1
-        self.pages += pages
-        self.needless += pages * alone
-        self.open += pages * (one.resolved_at is None)
+        self.pages += len(pages)
+        self.needless += len(pages) * alone
+        self.open += len(pages) * (one.resolved_at is None)
         for about, name in dict.fromkeys((m.about, m.name) for m in one.members if m.follows is None):
             if self._names is None or (about == "check" and name in self._names):
                 self._by[about, name].append((pages, one, alone))
@@ -218,25 +235,21 @@ class _Tally:
         return tuple(sorted(found, key=lambda p: (-p.pages, -p.needless, p.about, p.name)))
 
     @staticmethod
-    def _of(about: str, name: str, every: Sequence[tuple[int, Incident, bool]]) -> Paged:
-        alone = [one for _, one, alone in every if alone]
-        lasted = [(one.resolved_at - one.opened_at) / 1e6 for one in alone if one.resolved_at is not None]
-        enough = [enough_s(one) for one in alone]
+    def _of(about: str, name: str, every: Sequence[tuple[Sequence[int], Incident, bool]]) -> Paged:
+        alone = [(at, one) for at, one, alone in every if alone]
+        back = [max(one.resolved_at - min(at), 0) / 1e6 for at, one in alone if one.resolved_at is not None]
+        enough = [enough_s(one) for _, one in alone]
         known = [s for s in enough if s is not None]
         return Paged(
-            name, about, sum(n for n, _, _ in every), sum(n for n, _, went in every if went), max(lasted, default=None),
-            max(known) if known and len(known) == len(enough) else None,
+            name, about, sum(len(at) for at, _, _ in every), tuple(sorted(page for at, _ in alone for page in at)),
+            max(back, default=None), max(known) if known and len(known) == len(enough) else None,
         )  # fmt: skip
 
 
 def _flapping(incidents: Sequence[Incident], since: int, until: int) -> tuple[tuple[str, int], ...]:
-    same: dict[tuple[str, str], list[Incident]] = defaultdict(list)
-    for one in incidents:
-        same[one.check, family(one.kind)].append(one)
-    again: Counter[str] = Counter()
-    for (check, _), every in same.items():
-        again[check] += sum(since <= one.opened_at < until and flaps(one, every) > 0 for one in every)
-    return tuple(sorted(((check, n) for check, n in again.items() if n), key=lambda found: (-found[1], found[0])))
+    before = flaps(incidents)
+    again = Counter(one.check for one in incidents if since <= one.opened_at < until and before[one.incident])
+    return tuple(sorted(again.items(), key=lambda found: (-found[1], found[0])))
 
 
 def _lost(messages: Iterable[Message], since: int, until: int) -> tuple[Lost, ...]:
@@ -259,13 +272,25 @@ _MESSAGES = """
     )
     select o.incident, o.channel, o.event, o.state, o.made_us, of.sent_us, of.ended_us, coalesce(t.why, '')
     from outbox o left join of using (message) left join tries t on t.try = of.last
-    where o.made_us <= ? order by o.message
+    where o.made_us <= ? and (
+        o.made_us >= ? or o.incident in (select incident from incidents where coalesce(resolved_us, ?) >= ?)
+    )
+    order by o.message
 """
 
 
-def _incidents(con: sqlite3.Connection, as_of: int) -> list[Incident]:
-    """All that had opened by then, the latest first, as they stood."""
-    rows = con.execute("select said from incidents where opened_us <= ? order by opened_us desc, incident", [as_of])
+def _first(con: sqlite3.Connection) -> int | None:
+    """When the first incident opened that is known."""
+    found: int | None = con.execute("select min(opened_us) from incidents").fetchone()[0]
+    return found
+
+
+def _incidents(con: sqlite3.Connection, from_us: int, as_of: int) -> list[Incident]:
+    """Those that were open at some time in [from_us, as_of], the latest first, as they stood at its end."""
+    rows = con.execute(
+        "select said from incidents where opened_us <= ? and coalesce(resolved_us, ?) >= ? order by opened_us desc, incident",
+        [as_of, as_of, from_us],
+    )
     return [_as_of(Incident.heard(json.loads(said)), as_of) for (said,) in rows]
 
 
@@ -275,9 +300,10 @@ def _as_of(one: Incident, as_of: int) -> Incident:
     return replace(one, acked_at=None) if one.acked_at is not None and one.acked_at > as_of else one
 
 
-def _messages(con: sqlite3.Connection, as_of: int) -> list[Message]:
+def _messages(con: sqlite3.Connection, from_us: int, as_of: int) -> list[Message]:
+    """Those of that time, and all of these incidents; with what was known of them at its end."""
     found = []
-    for row in con.execute(_MESSAGES, [as_of]):
+    for row in con.execute(_MESSAGES, [as_of, from_us, as_of, from_us]):
         message = Message(*row)
         if message.ended_at is not None and message.ended_at > as_of:  # its end was not known yet
             message = message._replace(state="waiting", sent_at=None, ended_at=None)

@@ -64,6 +64,7 @@ def incidents(
     with state.reading() as con:
         sent, lost, first = (_counts(con.execute(sql)) for sql in (_SENT, _LOST, _FIRST))
         checks = kept.load_checks(con)
+    again = flaps(found)
     after = following(promised_versions(checks, settings.check))
     alone = {one.incident for one in found if one.told and needless(one, after, settings.grace.late_is_real)}
     return [
@@ -72,7 +73,7 @@ def incidents(
             "members": list(dict.fromkeys(member.name for member in one.members)),
             "opened_at": moment(one.opened_at), "resolved_at": moment(one.resolved_at), "acked_at": moment(one.acked_at),
             "alerts": sent.get(one.incident, 0), "needless": one.incident in alone,
-            "enough_s": enough_s(one) if one.incident in alone else None, "flaps": flaps(one, found),
+            "enough_s": enough_s(one) if one.incident in alone else None, "flaps": again[one.incident],
             "noticed_s": _since(one, one.noticed_at), "told_s": _since(one, first.get(one.incident)),
             "undelivered": lost.get(one.incident, 0),
             "sentence": tell.worded(one, now, tz).sentence, "ended": one.why, "evidence": _evidence(one),
