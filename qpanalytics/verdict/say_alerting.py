@@ -82,7 +82,9 @@ def _times(n: int) -> str:
 def _lost(of: Alerting) -> list[str]:
     # the reason begins with the channel's name, for it also stands alone
     whys = [lost.why.removeprefix(f"{lost.channel}: ").rstrip(".") or "why is not known" for lost in of.lost]
-    return [
+    said = [
         f"Channel {lost.channel} gave up {spell.plural(lost.n, 'message')}; the last: {why}."
         for lost, why in zip(of.lost, whys, strict=True)
     ]
+    more = len(said) - MOST
+    return said if more <= 0 else [*said[:MOST], f"So did {spell.plural(more, 'more channel')}."]
