@@ -207,6 +207,21 @@ def test_a_lateness_of_seconds_that_doubles_does_not_matter_beside_an_hour_of_gr
     assert found(h, "lateness").empty and len(found(h)) == 1
 
 
+def test_a_start_delay_that_grows_by_half_a_minute_matters_beside_an_hour_of_grace() -> None:
+    delays = np.concatenate([durations(60, 4), durations(60, 30, seed=2)])
+    pings = []
+    for i, delay in enumerate(delays):
+        begun = BEGIN + i * DAY + timedelta(seconds=float(delay))
+        pings += [
+            {"check": "j", "received_at": begun, "kind": "start"},
+            {"check": "j", "received_at": begun + timedelta(minutes=10), "kind": "success"},
+        ]
+    checks = [{"check": "j", "schedule": f"0 {BEGIN.hour} * * *", "grace_s": 3600.0, "valid_from": BEGIN - DAY}]
+    h = History.from_frames(checks=pd.DataFrame(checks), pings=pd.DataFrame(pings), as_of=BEGIN + 120 * DAY)
+    (row,) = found(h, "start_delay").itertuples()
+    assert row.before_s == pytest.approx(4, rel=0.1) and row.after_s == pytest.approx(30, rel=0.1)
+
+
 def test_durations_of_whole_seconds_and_ties_are_no_drift() -> None:
     rng = np.random.default_rng(3)
     assert found(history(rng.integers(1, 3, 200).astype(float), np.ones(200), rng.poisson(0.2, 200).astype(float))).empty
