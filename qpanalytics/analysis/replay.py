@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,18 @@ class _Run:
 
 
 Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One time that somebody is told of trouble: when (epoch microseconds), for which runs (check, expected time), whether for
+    something real (None: that is not known), and how long after it the last of these runs had come by itself, seconds.
+    """
+
+    at: int
+    runs: tuple[Key, ...]
+    real: bool | None
+    back_s: float
 
 
 @dataclass
@@ -138,8 +150,18 @@ def differences(history: History, one: Alternative, other: Alternative) -> pd.Da
     return DIFF.order(frame)
 
 
+def pages(history: History, policies: Sequence[Alternative], ids: Sequence[int]) -> list[list[Page]]:
+    """The pages that each policy would have sent for these checks over the window, and what each of them was for."""
+    return [
+        [Page(at, keys, _real(keys, runs), _back_s(at, keys, runs)) for at, keys in told.pages]
+        for told, runs in _run(history, policies, ids=ids)
+    ]
+
+
 def default(history: History, name: str = "in force") -> Alternative:
-    """What holds without a configuration: every critical check and every warning goes to one channel."""
+    """The policy in force; without a configuration, or channels in it, every critical check and every warning goes to one."""
+    if history.policy is not None:
+        return Alternative(name, history.policy if history.policy.channels else replace(history.policy, channels=(NOWHERE,)))
     return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
 
 
@@ -148,11 +170,11 @@ def _said(told: tuple[int, str] | None) -> str:
 
 
 def _run(
-    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = ()
+    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = (), *, ids: Sequence[int] | None = None
 ) -> list[tuple[_Told, dict[Key, _Run]]]:
     with history.session():
-        happened = past(history, also)
-        ended = history.sql("replay_occurrences").to_pylist()
+        happened = past(history, also, ids=ids)
+        ended = history.sql("replay_occurrences", ids=None if ids is None else list(ids)).to_pylist()
     since_us = micros(history.since)
     found = []
     for one in chosen:
@@ -220,13 +242,10 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
     notice: list[float] = []
     noticed: set[Key] = set()
     for at, keys in told.pages:
-        judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
-        if any(judged):
-            real += 1
-        elif judged and len(judged) == len(keys):
-            false += 1
-        else:
-            unjudged += 1
+        verdict = _real(keys, runs)
+        real += verdict is True
+        false += verdict is False
+        unjudged += verdict is None
         night += within(NIGHT, tz, at)
         for key in keys:
             if key in runs and runs[key].real and key not in noticed:
@@ -242,6 +261,19 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
         "night_pages": night, "notices": told.notices, "p50": quantiles[0], "p90": quantiles[1],
         "why": _left_out(history, names),
     }  # fmt: skip
+
+
+def _real(keys: Sequence[Key], runs: dict[Key, _Run]) -> bool | None:
+    """Whether a page for these runs was for something real; None where that cannot be told of all."""
+    judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
+    if any(judged):
+        return True
+    return False if judged and len(judged) == len(keys) else None
+
+
+def _back_s(at: int, keys: Sequence[Key], runs: dict[Key, _Run]) -> float:
+    came = [runs[key].completed for key in keys if key in runs]
+    return max(((us - at) / 1e6 for us in came if us is not None), default=nan)
 
 
 def _covered(told: _Told, key: Key, run: _Run) -> bool:

@@ -13,7 +13,7 @@ from qpanalytics.report.pictures import MOST_FIGURES, STRIP_DAYS, Days, evidence
 from qpanalytics.report.queues import MOST_BESIDE, figures_of, queue_facts
 from qpanalytics.report.rows import rows, tallies
 from qpanalytics.verdict import worded
-from qpanalytics.verdict.cases import Case, cases, opened
+from qpanalytics.verdict.cases import ADVISED, Case, cases, opened
 from qpanalytics.verdict.queue_cases import looked
 from qpanalytics.verdict.unseen import unseen
 from qpanalytics.verdict.voice import Voice
@@ -32,6 +32,13 @@ QUEUES = (
     "Queues are told from looks at them: jobs that came are those finished and the growth of what waits or runs, so a try again "
     "counts as one more. A promise is broken where a look shows more than was promised.",
 )
+APART = ("recovered", "noisy")
+"""The kinds that ask for nobody and have sections of their own; all others are worth knowing."""
+
+SUGGESTED = (
+    "A grace is suggested that keeps the budget of false alarms, from the year before the window's end: qpa grace has its price."
+)
+SUGGESTED_SOME = f"{SUGGESTED} On this page it is, of the {ADVISED} checks with the most late runs."
 CANNOT_TELL = (
     "Where runs come at any moment between two ticks, which of them was late has no answer: such checks have no rate, "
     "and only the failures they report are counted."
@@ -46,7 +53,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     """
     days = Days.before(history.until, STRIP_DAYS, tz)
     voice = Voice(history.since, history.until, history.as_of, tz)
-    with opened(history):
+    with opened(history) as history:
         known = cases(history)
         told = [case for case in known if not case.ended_by(history.since)]
         seen = looked(history, tz=tz)
@@ -72,8 +79,9 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         tuple(worse),
         tuple(kept),
         needs=tuple(made for finding, made in findings if finding.asks),
+        quieten=tuple(made for finding, made in findings if finding.kind == "noisy"),
         better=tuple(made for finding, made in findings if finding.kind == "recovered"),
-        notes=tuple(made for finding, made in findings if not finding.asks and finding.kind != "recovered"),
+        notes=tuple(made for finding, made in findings if not finding.asks and finding.kind not in APART),
         evidence=shown,
         coverage=share,
         unseen_s=missing,
@@ -91,9 +99,9 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
     """A finding as a page shows it: what asks for somebody comes with its command and a small picture."""
     picture: Strip | Trend | None = None
     case = cases.get(said.check)
-    if said.about == "check" and said.asks and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
+    if said.about == "check" and (said.asks or said.kind == "noisy") and len(said.checks) == 1 and case is not None and said.kind != "not_vouched":
         days = strip.get(case.check_id)
-        picture = trend.get(case.check_id, days) if said.kind == "slower" else days
+        picture = trend.get(case.check_id, days) if _of_duration(said) else days
     # A source that fell silent is one thing to look after, however many checks it tells of.
     silent = said.about == "source" or (said.kind == "not_vouched" and len(said.checks) > 1)
     return Finding(
@@ -104,11 +112,15 @@ def pictured(said: Said, cases: dict[str, Case], strip: dict[int, Strip], trend:
         said.subject,
         () if silent or said.about != "check" else said.checks,
         said.detail,
-        said.command if said.asks else "",
+        said.command if said.asks or said.kind == "noisy" else "",
         picture,
         said.checks if said.about == "queue" and said.figures["queue"] != "*" else (),
         said.checks if said.about == "worker" else (),
     )
+
+
+def _of_duration(said: Said) -> bool:
+    return said.kind in ("slower", "faster") or (said.kind == "drifting" and said.figures["metric"] == "duration")
 
 
 def coverage(told: Sequence[Case]) -> tuple[float | None, float | None]:
@@ -132,6 +144,8 @@ def notices(history: History) -> tuple[str, ...]:
 
 def _rules(told: Sequence[Case], left_out: int, voice: Voice, queues: bool) -> tuple[str, ...]:
     found = [*(RULES if told or not queues else ()), *(QUEUES if queues else ())]
+    if any(case.suggested_s is not None for case in told):
+        found.append(SUGGESTED_SOME if sum(case.judged for case in told) > ADVISED else SUGGESTED)
     if any(case.cannot_tell for case in told):
         found.append(CANNOT_TELL)
     if left_out:

@@ -135,7 +135,7 @@ def _rest(facts: Facts, most: int) -> str:
 
 
 def _asides(facts: Facts) -> tuple[tuple[str, Sequence[Finding]], ...]:
-    return (("Getting better", facts.better), ("Worth knowing", facts.notes))
+    return (("What you can quieten", facts.quieten), ("Getting better", facts.better), ("Worth knowing", facts.notes))
 
 
 def _noted(findings: Sequence[Finding]) -> tuple[list[Finding], str]:

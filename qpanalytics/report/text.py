@@ -28,6 +28,7 @@ def text(facts: Facts, width: int = 100) -> str:
             *wrapped(wording.basis(facts), width),
         ],
         found("What needs you", facts.needs, width),
+        found("What you can quieten", facts.quieten, width),
         found("Getting better", facts.better, width),
         found("Worth knowing", facts.notes, width),
         section("The evidence", [line for of in facts.evidence for line in bullet(of.alt, width)]),
@@ -66,7 +67,8 @@ def _checks(facts: Facts) -> list[str]:
     if facts.rows:
         days = max(len(row.strip.cells) for row in facts.rows)
         noun = facts.window.noun
-        heads = ["Check", f"Last {days} days", "Duration p95", "Grace now", f"Down this {noun}"]
+        suggested = wording.suggested(facts.rows)
+        heads = ["Check", f"Last {days} days", "Duration p95", "Grace now, suggested" if suggested else "Grace now", f"Down this {noun}"]
         table = [heads, *(_row(row, facts.window) for row in facts.rows)]
         # Rate and lateness are one column here: for some checks one phrase stands in place of both.
         judged = aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
@@ -107,7 +109,7 @@ def _row(row: CheckRow, window: Window) -> list[str]:
         name if len(name) <= NAME_MOST else f"{name[: NAME_MOST - 3]}...",
         wording.letters(row.strip),
         f"{wording.quantile(row.duration)} {changed}".strip(),
-        "n/a" if row.grace_s is None else wording.amount(row.grace_s),
+        ", ".join(wording.graces(row)),
         ", ".join(filter(None, (down, wording.down_now(row, window)))),
     ]
 

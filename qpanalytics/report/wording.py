@@ -242,6 +242,18 @@ def change(of: Quantile) -> str:
     return f"{percent:+d} %" if percent else ""
 
 
+def graces(row: CheckRow) -> list[str]:
+    """The cell of the grace: the present one, and below it the suggested one, where it is another."""
+    now = "n/a" if row.grace_s is None else amount(row.grace_s)
+    other = row.suggested_s is not None and row.suggested_s != row.grace_s
+    return [now, amount(row.suggested_s)] if other else [now]
+
+
+def suggested(rows: Sequence[CheckRow]) -> bool:
+    """Whether any of these rows has a suggested grace beside the present one."""
+    return any(len(graces(row)) > 1 for row in rows)
+
+
 def schedule(row: CheckRow) -> str:
     """Schedule and zone as one line: "0 2 * * 1-5, Europe/Berlin"."""
     if row.schedule is None:
