@@ -130,7 +130,7 @@ def test_the_figures_of_a_night_worked_out_by_hand() -> None:
     assert found.flaps == (("a", 1),)
     assert flaps(night) == {"real": 0, "alone": 0, "again": 1, "open": 0, "untold": 0}
     (paged,) = found.paged
-    assert (paged.name, paged.pages, paged.needless, paged.back_s, paged.enough_s) == ("a", 5, 2, 114.0, 900.0)
+    assert (paged.name, paged.pages, paged.needless, paged.back_s, paged.enough_s) == ("a", 5, 2, 114.0, (900.0, 720.0))
     assert [(lost.channel, lost.n, lost.why) for lost in found.lost] == [
         ("mail", 1, "refused"),
         ("oncall", 1, "401: wrong token."),

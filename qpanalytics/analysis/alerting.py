@@ -48,16 +48,18 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Paged:
-    """The pages that one check, queue, worker or source was in. Of the needless ones: when they were sent (epoch
-    microseconds), the longest time, seconds, from the page until it was well again, and the grace that would have kept all of
-    them quiet (None where that would not have helped)."""
+    """The pages that one check, queue, worker or source was in.
+
+    Of each needless one: when it was sent (epoch microseconds), and the grace, seconds, that would have kept it quiet, None
+    where that would not have helped. `back_s`: the longest time from one of them until all was well again.
+    """
 
     name: str
     about: str
     pages: int
     needless_us: tuple[int, ...] = ()
+    enough_s: tuple[float | None, ...] = ()
     back_s: float | None = None
-    enough_s: float | None = None
 
     @property
     def needless(self) -> int:
@@ -238,11 +240,10 @@ class _Tally:
     def _of(about: str, name: str, every: Sequence[tuple[Sequence[int], Incident, bool]]) -> Paged:
         alone = [(at, one) for at, one, alone in every if alone]
         back = [max(one.resolved_at - min(at), 0) / 1e6 for at, one in alone if one.resolved_at is not None]
-        enough = [enough_s(one) for _, one in alone]
-        known = [s for s in enough if s is not None]
+        needless = sorted(((page, enough_s(one)) for at, one in alone for page in at), key=lambda found: found[0])
         return Paged(
-            name, about, sum(len(at) for at, _, _ in every), tuple(sorted(page for at, _ in alone for page in at)),
-            max(back, default=None), max(known) if known and len(known) == len(enough) else None,
+            name, about, sum(len(at) for at, _, _ in every), tuple(page for page, _ in needless), tuple(s for _, s in needless),
+            max(back, default=None),
         )  # fmt: skip
 
 
