@@ -14,13 +14,13 @@ from qpanalytics.watch.incidents import Order, ask
 
 def test_a_run_that_does_not_come_is_told_within_a_tick_of_its_deadline_and_so_is_its_end(tmp_path: Path) -> None:
     watched = Watched(tmp_path, check("backup"))
-    watched.pings("backup", "06:00:10", "06:05:10", "06:13:10", "06:15:05")
+    watched.pings("backup", "06:00:10", "06:05:10", "06:12:10", "06:15:05")
     watched.rounds(at("06:04:30"), at("06:17:30"))
     (opened, resolved) = watched.said()
     assert (opened.event, opened.at) == ("open", at("06:11:30"))  # due 06:10, grace until 06:11
     assert opened.title == "[warning] backup did not come: it was due Tue 06:10 and had until 06:11."
     assert opened.lines == ("No start ping: it never began.",)
-    assert (resolved.event, resolved.at) == ("resolve", at("06:13:30"))
+    assert (resolved.event, resolved.at) == ("resolve", at("06:12:30"))
     (row,) = watched.incidents()
     assert (row["kind"], row["noticed_s"], row["alerts"], row["needless"], row["flaps"]) == ("missed", 30.0, 1, True, 0)
 

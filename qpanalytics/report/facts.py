@@ -7,6 +7,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
+from qpanalytics.report.alerts import alert_facts
 from qpanalytics.report.model import Facts, Finding, Period, Strip, Tally, Trend, Window, figures
 from qpanalytics.report.pictures import MOST_FIGURES, STRIP_DAYS, Days, evidence, strips, trends
 from qpanalytics.report.queues import MOST_BESIDE, figures_of, queue_facts
@@ -63,6 +64,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         drawn = () if seen is None else figures_of(history, seen, told_of, MOST_FIGURES, voice)
         shown = evidence(history, told, said, tz, MOST_FIGURES - min(len(drawn), MOST_BESIDE))
         drawn = drawn[: MOST_FIGURES - len(shown)]
+        alerts = alert_facts(history, voice)
     worse, kept = rows(told, strip, trend, said)
     totals = Tally.total(row.tally for row in (*worse, *kept))
     before = Tally.total(tallies(known, before=True))
@@ -73,7 +75,7 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
     return Facts(
         Window(period, history.since, history.until, history.as_of, tz),
         totals,
-        () if seen is not None and not told else figures(totals, before, (*worse, *kept), reported_before),
+        (*(() if seen is not None and not told else figures(totals, before, (*worse, *kept), reported_before)), *alerts.figures),
         tuple(worse),
         tuple(kept),
         needs=tuple(made for finding, made in findings if finding.asks),
@@ -83,12 +85,13 @@ def facts(history: History, *, period: Period, tz: str = "UTC", command: str = "
         evidence=shown,
         coverage=share,
         unseen_s=missing,
-        unseen=tuple(unseen(told, voice)),
+        unseen=(*unseen(told, voice), *alerts.unseen),
         notices=notices(history),
-        rules=_rules(told, len(known) - len(told), voice, seen is not None),
+        rules=(*_rules(told, len(known) - len(told), voice, seen is not None), *alerts.rules),
         command=command,
         made_by=made_by,
         queues=None if seen is None else queue_facts(seen, told_of, drawn, voice),
+        alerts=alerts.lines,
     )
 
 

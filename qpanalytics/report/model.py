@@ -86,7 +86,8 @@ class Figure:
 
     `unit` "count": `value` is a number of occurrences. "seconds": a length of time. "share": `value` of `of`
     occurrences. `checks` says how many checks it comes from, where that helps; `before` is None where there is nothing
-    to compare with. `key` names the sum of the table it must equal (see `figures`), or is a name of its own.
+    to compare with. `parts` are what a count is made of, each with its word. `key` names the sum of the table it must
+    equal (see `figures`), or is a name of its own.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Figure:
     before: float | None = None
     before_of: int | None = None
     checks: int | None = None
+    parts: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +315,8 @@ class Facts:
     None where nothing states it; `unseen_s` what is missing, seconds added over checks; `unseen` a sentence for
     each thing that could not be seen. `notices` stand under the headline (a report that ends where its files end).
     `rules` are the accounting rules, `command` gives the same numbers. `made_by` names version and store; no time
-    is known but those of `window`. `queues` is None where nothing was ever looked at.
+    is known but those of `window`. `queues` is None where nothing was ever looked at. `alerts` tells how alerting itself
+    did, one sentence each.
     """
 
     window: Window
@@ -334,6 +337,7 @@ class Facts:
     command: str = ""
     made_by: str = ""
     queues: QueueFacts | None = None
+    alerts: tuple[str, ...] = ()
 
     @property
     def checks(self) -> int:

@@ -34,6 +34,7 @@ def text(facts: Facts, width: int = 100) -> str:
         section("The evidence", [line for of in facts.evidence for line in bullet(of.alt, width)]),
         _queues(facts),
         _checks(facts),
+        section("Alerts", [line for said in facts.alerts for line in bullet(said, width)]),
         section("What we could not see", [line for said in facts.unseen for line in bullet(said, width)]),
         [
             *wrapped(" ".join(facts.rules), width),

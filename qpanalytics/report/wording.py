@@ -168,6 +168,8 @@ def figure(fact: Figure, window: Window) -> tuple[str, str]:
         notes.append(f"{value(fact.before, fact.before_of)} {ago}{were and f' ({were})'}")
     if fact.checks:
         notes.append(spell.plural(fact.checks, "check"))
+    if fact.parts:
+        notes.append(", ".join(f"{spell.number(n)} {what}" for n, what in fact.parts))
     return value(fact.value, fact.of), "; ".join(notes)
 
 

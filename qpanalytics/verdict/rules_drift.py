@@ -70,7 +70,7 @@ def noisy(case: Case) -> Finding | None:
         return None
     figures = {
         "schedule": case.schedule,
-        "delivered": False,  # a replay says what would have been sent, not what was
+        "delivered": found.delivered,  # else a replay says what would have been sent
         "pages": found.pages,
         "false": found.false,
         "false_at": [spell.iso(us) for us in found.false_us],

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
-from qpanalytics.alerts.deliver import Deliverer, opener
+from qpanalytics.alerts.deliver import Deliverer, opener, unusable
 from qpanalytics.alerts.outbox import Outbox
 from qpanalytics.errors import QpaError, StoreBusy
 from qpanalytics.store.state import State
@@ -67,8 +67,8 @@ class Watch:
         )
         outbox = Outbox(state)
         outbox.recover(self.now())
-        opened = opener(settings.channel, around.environ, around.folder, self.now, state)
-        self._deliverer = Deliverer(outbox, opened, clock=self.now, chance=random, trouble=around.say)
+        self._opened = opener(settings.channel, around.environ, around.folder, self.now, state)
+        self._deliverer = Deliverer(outbox, self._opened, clock=self.now, chance=random, trouble=around.say)
 
     # The two ways to go ------------------------------------------------------------------------------------------------
 
@@ -76,6 +76,9 @@ class Watch:
         """Watches until `stop` is set."""
         import schedule
 
+        # a secret that is missing is better known now than at the first alert
+        for why in unusable((table.name for table in self.settings.channel), self._opened):
+            self.around.say(f"{why} Until then nothing reaches it.")
         waker = schedule.Scheduler()
         self._sending = True
         self._deliverer.wake()
