@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from qpanalytics.collect.configured import agree
 from qpanalytics.errors import UsageError
 from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of
 from qpanalytics.instants import TICK
+from qpanalytics.policy.rules import Policy
 from qpanalytics.store.db import Store
 
 if TYPE_CHECKING:
@@ -87,25 +89,39 @@ def opened(
         joins=tuple((e.check, e.queue, e.after) for e in configured.check if e.queue is not None or e.after is not None),
         looked_until=looked_until,
         budgets=configured.grace,
+        policy=Policy.of(configured),
     )
 
 
-def demo(name: str = "histories") -> History:
+def demo(
+    name: str = "histories",
+    *,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    as_of: str | datetime | None = None,
+    check: str | Sequence[str] = (),
+    tag: str | Sequence[str] = (),
+    source: str | Sequence[str] = (),
+) -> History:
     """A history to try things with, built once per process: `"histories"` (nine real ones), `"recorded"` or `"queues"`.
 
-    The window is the 90 days before the instant that the bundled report is made at. `"queues"` is a simulated fleet of
-    queues, workers and four checks over 14 days, with faults planted in it (`qpanalytics.simulated.planted`).
+    It is read as of the instant that the bundled report is made at, or of an earlier one ("as of" the start of a year, to
+    see what could have been known then), and the window is the 90 days before. These and the others are as in `load`.
+    `"queues"` is a simulated fleet of queues, workers and four checks over 14 days, with faults planted in it
+    (`qpanalytics.simulated.planted`).
     """
     if name not in (*_DEMOS, SIMULATED):
         raise UsageError(f"there is no demo {spell.quoted(name)}; there are {', '.join((*_DEMOS, SIMULATED))}")
-    store, as_of = _demo_store(name)
-    if name == SIMULATED:
-        from qpanalytics import simulated
+    store, last = _demo_store(name)
+    end, at = instant("until", until, last), instant("as_of", as_of, last) or last
+    begin = instant("since", since, at)
+    pick = Pick(_names(check), _names(tag), _names(source))
+    whole = History(store, as_of=at, since=begin or min(at, end or at) - DEFAULT_WINDOW, until=end or at + TICK, pick=pick)
+    if name != SIMULATED:
+        return whole
+    from qpanalytics import simulated
 
-        return History(
-            store, as_of=as_of, since=simulated.SINCE, until=as_of + TICK, promises=simulated.PROMISES, joins=simulated.JOINS
-        )
-    return History(store, as_of=as_of, since=as_of - DEFAULT_WINDOW, until=as_of + TICK)
+    return replace(whole, since=begin or simulated.SINCE, promises=simulated.PROMISES, joins=simulated.JOINS)
 
 
 def title(name: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import html
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -178,3 +180,155 @@ def test_the_notebook_on_queues_finds_each_planted_fault(tmp_path: Path, monkeyp
     assert [row[0] for row in hung] == ["search-1"]
     (waits,) = tables(shown, "queue", "day", "from_hour", "to_hour", "n", "grows_by")
     assert [row[:5] for row in waits] == [["mailers", "weekday", "8", "10", "10"]]
+
+
+def by(shown: list[Any], *columns: str) -> list[dict[str, str]]:
+    """The rows of the one table with these columns, which may stand beside others, from its HTML."""
+    found = [rows for page in pages(shown) if "<table" in page and set(columns) <= set((rows := read(page))[0])]
+    assert len(found) == 1, f"{len(found)} tables with {columns}"
+    return found[0]
+
+
+def read(page: str) -> list[dict[str, str]]:
+    lines = [
+        [html.unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in page.split("<tr")[1:]
+    ]
+    return [dict(zip(lines[0], line, strict=False)) for line in lines[1:]] or [dict.fromkeys(lines[0], "")]
+
+
+def test_the_notebook_on_grace_prices_what_the_ping_files_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # rss is due at 00:07 and 12:07 UTC, feed at 06:40 UTC in the winter of 2026
+    pings = successes("histories/gha-three-workflows", "rss")
+    twice = sorted(
+        [
+            *ticks(date(2025, 1, 1), date(2026, 1, 1), time(0, 7), "UTC"),
+            *ticks(date(2025, 1, 1), date(2025, 12, 31), time(12, 7), "UTC"),
+        ]
+    )
+    rss = lateness(twice, pings)
+    winter = lateness(
+        list(ticks(date(2026, 1, 1), date(2026, 3, 2), time(6, 40), "UTC")), successes("histories/gha-daily-rome", "feed")
+    )
+    assert (len(rss), len(winter)) == (730, 60)
+
+    shown = executed("04_grace.ipynb", tmp_path, monkeypatch)
+
+    assert not any(str(tmp_path) in text or "/tmp/" in text for text in texts(shown) + pages(shown))
+    (drawn,) = figures(shown)
+    assert repr(drawn) in texts(shown) and f"of 730 runs {sum(s < math.inf for s in rss)} came" in drawn
+    (picture,) = [page for page in pages(shown) if "<svg" in page]
+    assert "ranking: 114 of 141 runs came" in picture
+
+    # what each limit would have cost in 2025; the longest of the year, in steps of five minutes, is what is suggested
+    prices = {row["limit_s"]: row for row in by(shown, "candidate", "told") if row["check"] == "rss"}
+    assert {limit: int(row["told"]) for limit, row in prices.items()} == {
+        "1 h": sum(s > 3600 for s in rss), "2 h": sum(s > 7200 for s in rss), "3 h": sum(s > 10800 for s in rss), "3 h 20 min": 0,
+    }  # fmt: skip
+    assert 300 * math.ceil(max(rss) / 300) == 12000 and prices["3 h 20 min"]["candidate"] == "suggested, longest seen"
+
+    found = {row["check"]: row for row in by(shown, "grace_s", "recommended_s", "false_alarms_lo")}
+    assert found["rss"]["false_alarms_now"] == "30.00" and found["rss"]["recommended_s"] == "3 h 20 min"
+    assert found["scrape"]["recommended_s"] == "30 min" and found["feed"]["n"] == "72"
+
+    asked = {row["check"]: row for row in by(shown, "since_at", "recommended_s", "why")}
+    assert [name for name, row in asked.items() if row["recommended_s"]] == ["ranking"]
+    assert "not reachable from n = 265" in asked["rss"]["why"] and asked["scrape"]["why"].startswith("cannot tell")
+    assert "grace = &quot;3 h 35 min&quot;" in "".join(pages(shown)) or any(
+        'grace = "3 h 35 min"' in text for text in texts(shown)
+    )
+
+    # on runs that the recommendation had not seen: what the text says of the three rules
+    held = {(row["years"], row["rule"]): row for row in by(shown, "years", "worst")}
+    alarms = [float(held["before 2026", rule]["alarms"]) for rule in ("qpa grace", "p99 + 20 %", "20 % of the period")]
+    assert 0.5 < alarms[0] < 0.7 and alarms[0] < alarms[1] / 4 and alarms[1] < alarms[2] / 4
+    assert [held["before 2026", rule]["wait_s"] for rule in ("qpa grace", "p99 + 20 %")] == ["26 min", "23 min"]
+    jobs = {row["check"]: row for row in by(shown, "check", "p99 + 20 %", "qpa grace")}
+    better = [name for name, row in jobs.items() if float(row["p99 + 20 %"]) < float(row["qpa grace"])]
+    assert better == ["nyt", "ranking"] and float(jobs["tor-list"]["p99 + 20 %"]) > 5
+    broke = {(row["check"], row["rule"]): row for row in by(shown, "rule", "limit_s", "alarms") if row["limit_s"] == "21 min"}
+    assert float(broke["feed", "qpa grace"]["alarms"]) == sum(21 * 60 < s <= 43_200 for s in winter) / 2
+
+
+def test_the_notebook_on_drift_and_replay_agrees_with_the_ping_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # promised for 11:00 in Shanghai until 2025; the levels are medians of the runs that came
+    came = successes("histories/crond-daily-ranking", "ranking")
+    noon = list(ticks(date(2020, 7, 1), date(2024, 12, 31), time(11), "Asia/Shanghai"))
+    late = dict(zip(noon, lateness(noon, came), strict=False))
+    step = datetime(2021, 8, 20, 3, tzinfo=UTC)
+    before, after = ([s for at, s in late.items() if (at < step) is side and s < math.inf] for side in (True, False))
+    silent = max((b - a, a) for a, b in pairwise(came) if a > datetime(2024, 1, 1, tzinfo=UTC))
+    # the last 90 days before 17 Aug 07:00 UTC: feed at 05:00 in Rome, rss at 00:07 and 12:07 UTC; a grace of an hour
+    as_of, days = datetime(2026, 8, 17, 7, tzinfo=UTC), (date(2026, 5, 19), date(2026, 8, 17))
+    feed = lateness(
+        [*ticks(date(2026, 5, 20), days[1], time(5), "Europe/Rome"), as_of], successes("histories/gha-daily-rome", "feed")
+    )
+    twice = sorted([*ticks(*days, time(0, 7), "UTC"), *ticks(*days, time(12, 7), "UTC")])[1:]
+    rss = lateness(twice, [ping for ping in successes("histories/gha-three-workflows", "rss") if ping <= as_of])
+
+    shown = executed("05_drift_and_replay.ipynb", tmp_path, monkeypatch)
+
+    assert not any(str(tmp_path) in text or "/tmp/" in text for text in texts(shown) + pages(shown))
+    six, stairs, wanders, grows = figures(shown)
+    assert repr(six) in texts(shown) and repr(stairs) in texts(shown)
+    assert "step on Fri 20 Aug 2021 from 1 min 25 s to 5 min 2 s" in six and median(before) == 85
+    assert median(after) == pytest.approx(302, abs=1)
+    assert "step on Thu 29 Jan 2026" in stairs and "trend since" in wanders
+    assert "reaches the max runtime 30 min on about Tue 26 Jan 2027" in grows
+    (picture,) = [page for page in pages(shown) if "<svg" in page]
+    assert "change on 20 Aug 2021" in picture and ">2024<" in picture
+    first, second = by(shown, "metric", "changed_lo_at", "q_value")
+    assert (first["changed_lo_at"], first["changed_hi_at"]) == ("2021-08-14", "2021-08-20")
+    assert second["changed_lo_at"] <= f"{silent[1]:%Y-%m-%d}" and f"{silent[1] + silent[0]:%Y-%m-%d}" <= second["changed_hi_at"]
+    assert silent[0].days // 7 == 11 and "changed at the same time" in second["why"]
+    stairs_of = [row for row in by(shown, "check", "per_day_s", "is_new") if row["kind"] == "step"]
+    assert {row["check"]: row["changed_at"] for row in reversed(stairs_of)} == {"feed": "2026-01-29", "nyt": "2026-01-30"}
+    assert [row["kind"] for row in by(shown, "n_after", "before_s")] == ["blip", "blip", "step"]
+
+    ended = {row["check"]: row for row in by(shown, "check", "late", "on_time")}
+    told = {"feed": sum(s > 3600 for s in feed), "rss": sum(s > 3600 for s in rss)}
+    assert {name: int(ended[name]["late"]) for name in told} == told == {"feed": 87, "rss": 177}
+    assert [s for s in rss if s > 21_600] == [21_939.0] and max(rss) < math.inf
+    policies = {row["policy"]: row for row in by(shown, "policy", "night_pages", "notices")}
+    pages_of = {
+        name: tuple(int(row[key]) for key in ("pages", "real", "false", "unjudged", "missed")) for name, row in policies.items()
+    }
+    all_late = sum(int(row["late"]) for row in ended.values())
+    assert pages_of["in force"] == (all_late, 1, all_late - 1, 0, 0) and pages_of["six hours"] == (1, 1, 0, 0, 0)
+    assert pages_of["two in a row"] == (3, 0, 0, 3, 0) and int(policies["two in a row"]["notices"]) > 200
+    assert pages_of["suggested"][:2] == (41, 1)
+    (both,) = by(shown, "lateness_s", "one", "other")
+    assert (both["check"], both["real"], both["later_s"]) == ("rss", "True", "5 h")
+
+
+def test_the_notebook_on_alerts_tells_who_was_woken_in_a_bad_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("06_alerts.ipynb", tmp_path, monkeypatch)
+    assert not any(str(tmp_path) in text or "/tmp/" in text for text in texts(shown) + pages(shown))
+
+    # the host is away when four deadlines pass at 02:10 and a fifth, of who waits for one of them, at 02:15
+    (sent,) = tables(shown, "at", "channel", "event", "title")
+    assert [row[:3] for row in sent] == [
+        ["02:11", "oncall", "open"], ["02:11", "team", "open"], ["02:51", "team", "open"], ["02:52", "team", "resolve"],
+        ["03:11", "oncall", "escalate"], ["03:35", "oncall", "resolve"], ["03:35", "team", "resolve"],
+        ["04:05", "team", "open"], ["05:00", "team", "resolve"],
+    ]  # fmt: skip
+    words = " ".join(texts(shown) + pages(shown))
+    assert "shop cannot be reached" in words and "shop-feed did not come" not in words
+
+    # the rules, of all but the source: what a replay cannot know
+    (rules,) = tables(shown, "at", "channel", "event", "check", "members", "rule")
+    assert [row[:5] for row in rules] == [
+        ["02:10", "oncall", "open", "db-dump", "4"], ["02:10", "team", "open", "db-dump", "4"],
+        ["02:50", "team", "open", "sync-crm", "1"], ["02:52", "team", "resolve", "sync-crm", "1"],
+        ["03:10", "oncall", "escalate", "db-dump", "5"], ["03:35", "oncall", "resolve", "db-dump", "5"],
+        ["03:35", "team", "resolve", "db-dump", "5"],
+    ]  # fmt: skip
+    # alone each of the five opens, its escalation follows but for that of db-dump, and sync-crm comes by itself
+    lines = [line.split() for text in texts(shown) if "time_to_notice_p50_s" in text for line in text.splitlines()[1:]]
+    of = {" ".join(row[1:-7]): row[-7:-1] for row in lines}
+    assert of["in force"] == ["5", "3", "2", "1", "0", "7"]
+    assert of["no groups, no after"] == ["5", "10", "9", "1", "0", "20"]
+    assert of["two in a row"] == ["5", "0", "0", "0", "5", "0"]
+    assert of["sync-crm: grace 10 min"][:-1] == ["5", "2", "2", "0", "0"]
+
+    (alerts,) = [out.data["text/markdown"] for out in shown if "text/markdown" in out.data]
+    assert alerts.startswith("- 4 pages in this window: 3 real and 1 went by alone, of 3 incidents.")

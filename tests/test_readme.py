@@ -164,11 +164,39 @@ def test_the_alerts_of_the_readme_reach_the_channels_that_it_names(tmp_path: Pat
     assert "backup did not come" in (tmp_path / "alerts.jsonl").read_text()
 
 
-def test_service_and_crontab_of_the_watch_run_it() -> None:
+def test_eleven_lines_and_a_job_that_appends_are_watched(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks("toml") if 'kind = "files"' in text and "[watch]" not in text]
+    assert len(text.strip().splitlines()) == 11
+    (tmp_path / "qpa.toml").write_text(text)
+    (job,) = blocks("bash")
+    for _ in range(2):
+        assert subprocess.run(["sh", "-euc", job], cwd=tmp_path, check=False).returncode == 0
+    (head, first, second) = (tmp_path / "pings" / "backup.csv").read_text().splitlines()
+    assert head == "check,received_at,kind" and first.startswith("backup,20") and second.endswith("Z,success")
+    (commands,) = blocks("shell")
+    done = [qpa(tmp_path, *shlex.split(line)[1:]) for line in commands.splitlines()]
+    assert [one.returncode for one in done] == [0] * len(done), done
+    said = "".join(one.stdout for one in done)
+    assert "2 new pings" in said and "bad " not in said and "log: file took the message" in said
+    assert "log is told [no route: every channel]" in said
+
+
+def test_service_and_crontab_of_the_watch_run_it(tmp_path: Path) -> None:
     (unit,) = blocks("service")
     (line,) = blocks("cron")
-    assert "ExecStart=/usr/local/bin/qpa watch\n" in unit and "Restart=always" in unit
+    assert "ExecStart=/srv/qpa/venv/bin/qpa watch\n" in unit and "Restart=always" in unit
     assert line.split()[:5] == ["*"] * 5 and "qpa watch --once" in line
+    # what crond gives to sh, with a command that tells what it was given
+    tool = tmp_path / "venv" / "bin" / "qpa"
+    tool.parent.mkdir(parents=True)
+    tool.write_text('#!/bin/sh\necho "$TG_TOKEN $*"\n')
+    tool.chmod(0o755)
+    (tmp_path / "secrets.env").write_text("TG_TOKEN=1:a\n")
+    for text in (line, *blocks("crontab")):
+        command = text.split(None, 5)[5].replace("/srv/qpa", str(tmp_path))
+        assert subprocess.run(["sh", "-c", command], cwd="/", check=False).returncode == 0
+    assert (tmp_path / "watch.log").read_text() == "1:a watch --once\n"
+    assert (tmp_path / "collect.log").read_text() == "1:a collect\n"
 
 
 def test_digests_go_to_whom_the_readme_says(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from qpanalytics.instants import micros
 from qpanalytics.settings import Settings
 from qpanalytics.store.state import State
 from qpanalytics.watch import told
+from qpanalytics.watch.around import Surroundings
 from qpanalytics.watch.evaluate import Ticked
-from qpanalytics.watch.loop import Surroundings, Watch
+from qpanalytics.watch.loop import Watch
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 FILES = '[[source]]\nname = "jobs"\nkind = "files"\nfiles = ["pings.csv"]\n'
@@ -83,7 +84,10 @@ class Watched:
 
     def round(self, now: datetime, **environ: str) -> Ticked | None:
         """What `qpa watch --once --as-of NOW` does."""
-        around = Surroundings(self.store, self.folder, {**os.environ, **environ}, lambda: now, self.troubles.append, fixed=now)
+        around = Surroundings(
+            self.store, self.folder, {**os.environ, **environ}, lambda: now, self.troubles.append,
+            self.folder / "qpa.toml", now,
+        )  # fmt: skip
         with State.beside(self.store) as state:
             watch = Watch(self.settings, around, state)
             if not watch.seed():

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from qpanalytics import spell
 from qpanalytics.analysis.replaying import Override
+from qpanalytics.errors import UsageError
 from qpanalytics.policy.rules import Policy
 from qpanalytics.settings import Settings
+from qpanalytics.words import Severity
+
+if TYPE_CHECKING:
+    from qpanalytics.history import History
 
 #: Where no channel is configured everything worth a page goes to this one, so that pages can be counted.
 NOWHERE = "page"
@@ -60,3 +67,45 @@ def other(
         table = policy.table.model_copy(update={"failures_in_a_row": in_a_row, "where": ()})
         policy = replace(policy, table=table)
     return Alternative(name, policy, (*changed, *overrides))
+
+
+def default(history: History, name: str = "in force") -> Alternative:
+    """The policy in force; without a configuration, or channels in it, every critical check and every warning goes to one."""
+    if history.policy is not None:
+        return Alternative(name, history.policy if history.policy.channels else replace(history.policy, channels=(NOWHERE,)))
+    return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
+
+
+def policy(
+    history: History,
+    name: str = "other",
+    *,
+    grace: Mapping[str, str | float] | None = None,
+    max_runtime: Mapping[str, str | float] | None = None,
+    severity: Mapping[str, str] | None = None,
+    failures_in_a_row: int | None = None,
+) -> Alternative:
+    """The policy that needs no configuration with other numbers: what `qpa replay` takes as options, for a notebook.
+
+    Names of checks are shell patterns, the last that fits counts; durations are text ("20 min") or seconds.
+    `UsageError` for what is neither.
+
+    >>> h = qpa.demo()
+    >>> qpa.replay(h, policies=[default(h), policy(h, "patient", grace={"rss": "6 h"})])
+    """
+    if failures_in_a_row is not None and failures_in_a_row < 1:
+        raise UsageError(f"failures_in_a_row: {failures_in_a_row} is not a number of bad runs; try 2")
+    changed = [Override(check, "grace_s", _seconds("grace", check, value)) for check, value in (grace or {}).items()]
+    changed += [Override(check, "max_runtime_s", _seconds("max_runtime", check, v)) for check, v in (max_runtime or {}).items()]
+    for check, value in (severity or {}).items():
+        if value not in set(Severity):
+            raise UsageError(f"severity of {spell.quoted(check)}: {spell.quoted(value)} is not one of {', '.join(Severity)}")
+        changed.append(Override(check, "severity", value))
+    return other(default(history), overrides=changed, in_a_row=failures_in_a_row, name=name)
+
+
+def _seconds(what: str, check: str, value: str | float) -> float:
+    try:
+        return spell.parse_duration(value)
+    except ValueError as error:
+        raise UsageError(f"{what} of {spell.quoted(check)}: {error}") from None

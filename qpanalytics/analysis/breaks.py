@@ -33,6 +33,9 @@ ONE_WAY = 0.8
 APART = 1.3
 #: ... and where there are so many of it.
 LEAST_OF_A_DAY = 8
+#: A step that a fleet would hardly believe is taken out before the steps beside it are tested anew: left out only afterwards, it
+#: would leave them with levels that they were never tested with, 4177 s -> 4086 s for a fall from 3 h to 1 h.
+BELIEVED = 0.002
 #: A change counts as known from the first run at which its p value was this.
 KNOWN = 1e-3
 
@@ -143,7 +146,7 @@ def _found(at_s: Floats, level: Floats, grain: float, logs: bool) -> tuple[list[
     trend = _trend(days, values, places, every, reduced, noise, logs)
     if trend:
         return [trend], noise.memory
-    stay, blips = _blips(values, changes.tested(values, places, noise), noise)
+    stay, blips = _blips(values, changes.tested(values, places, noise, BELIEVED), noise)
     found = [_blip(first, last, reduced) for first, last in blips]
     if blips and stay:
         inside = np.concatenate([np.arange(first.at, last.at) for first, last in blips])
@@ -183,7 +186,7 @@ def _again(values: Floats, stay: list[Change], blips: list[tuple[Change, Change]
     back = np.flatnonzero(keep)
     places = np.unique([int(keep[: c.at].sum()) for c in stay]).astype(np.int64)
     places = places[(places > 0) & (places < len(back))]
-    tested = changes.tested(values[back], places, noise)
+    tested = changes.tested(values[back], places, noise, BELIEVED)
     return [replace(c, at=int(back[c.at]), lo=int(back[c.lo]), hi=int(back[min(c.hi, len(back) - 1)])) for c in tested]
 
 

@@ -93,7 +93,7 @@ def _row(one: Settled, place: int, as_of_s: float) -> Row:
         days = (at_s[-1] - at_s[b.at]) / DAY_S
         row["per_day_s"] = (after - before) / days if b.even or not one.logs else after * b.slope
     said = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
-    if any(at_s[max(b.lo - 1, 0)] <= begun <= at_s[b.hi] for begun in one.check.promised_s):
+    if one.promised(b):
         said.append("its schedule or its limits were changed at the same time")
     if b.kind == "blip":
         said.append(f"came back after {spell.plural(n_after, 'run')}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -225,9 +226,18 @@ def candidates(
 
 
 def advise(
-    history: History, *, of: Of = "grace", budget: float | None = None, late_is_real_s: float | None = None
+    history: History,
+    *,
+    of: Of = "grace",
+    budget: float | None = None,
+    late_is_real_s: float | None = None,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
 ) -> list[Advice]:
-    """The advice for each check of the history, by name; `UsageError` for a budget that is none."""
+    """The advice for each check of the history, by name; `UsageError` for a budget that is none.
+
+    `since` and `ids` as in `limited`.
+    """
     table = history.budgets or GraceTable()
     if budget is not None:
         try:
@@ -236,10 +246,10 @@ def advise(
             raise UsageError(f"budget: {error}") from None
     real_s = table.late_is_real if late_is_real_s is None else late_is_real_s
     as_of_us = min(micros(history.as_of), micros(history.until))
-    drifts = present(history) if of in _DRIFTS else {}
+    drifts = present(history, since=since, ids=ids, metrics=(_DRIFTS[of],)) if of in _DRIFTS else {}
     return [
         advised(one, table.of(one.severity), as_of_us, of, drifts.get(one.check, {}).get(_DRIFTS.get(of, "")))
-        for one in limited.limited(history, of, real_s)
+        for one in limited.limited(history, of, real_s, since=since, ids=ids)
     ]
 
 
@@ -248,8 +258,12 @@ def a_year(history: History) -> History:
 
     A price is known from as many runs as there are, and what came before a change is left out anyway.
     """
-    until = min(history.until, history.as_of + TICK)
-    return history.window(min(history.since, until - YEAR), history.until)
+    return history.window(year_before(history), history.until)
+
+
+def year_before(history: History) -> datetime:
+    """Where that year begins."""
+    return min(history.since, min(history.until, history.as_of + TICK) - YEAR)
 
 
 def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift: Present | None = None) -> Advice:

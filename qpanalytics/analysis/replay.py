@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from qpanalytics import spell
-from qpanalytics.analysis.alternatives import NOWHERE, Alternative
+from qpanalytics.analysis.alternatives import Alternative, default
 from qpanalytics.analysis.reading import Row, counts, reals, texts
 from qpanalytics.analysis.replaying import past, sent
 from qpanalytics.instants import micros
 from qpanalytics.policy.changes import Change, Incident, IncidentChange, Member, Notice
 from qpanalytics.policy.events import Event
 from qpanalytics.policy.routing import within
-from qpanalytics.policy.rules import Policy
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -70,6 +69,18 @@ class _Run:
 Key = tuple[str, int]
 #: A stretch of trouble: its incident, the member's name, since when.
 _Span = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One time that somebody is told of trouble: when (epoch microseconds), for which runs (check, expected time), whether for
+    something real (None: that is not known), and how long after it the last of these runs had come by itself, seconds.
+    """
+
+    at: int
+    runs: tuple[Key, ...]
+    real: bool | None
+    back_s: float
 
 
 @dataclass
@@ -140,9 +151,12 @@ def differences(history: History, one: Alternative, other: Alternative) -> pd.Da
     return DIFF.order(frame)
 
 
-def default(history: History, name: str = "in force") -> Alternative:
-    """What holds without a configuration: every critical check and every warning goes to one channel."""
-    return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
+def pages(history: History, policies: Sequence[Alternative], ids: Sequence[int]) -> list[list[Page]]:
+    """The pages that each policy would have sent for these checks over the window, and what each of them was for."""
+    return [
+        [Page(at, keys, _real(keys, runs), _back_s(at, keys, runs)) for at, keys in told.pages]
+        for told, runs in _run(history, policies, ids=ids)
+    ]
 
 
 def _said(told: tuple[int, str] | None) -> str:
@@ -150,11 +164,11 @@ def _said(told: tuple[int, str] | None) -> str:
 
 
 def _run(
-    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = ()
+    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = (), *, ids: Sequence[int] | None = None
 ) -> list[tuple[_Told, dict[Key, _Run]]]:
     with history.session():
-        happened = past(history, also)
-        ended = history.sql("replay_occurrences").to_pylist()
+        happened = past(history, also, ids=ids)
+        ended = history.sql("replay_occurrences", ids=None if ids is None else list(ids)).to_pylist()
     since_us = micros(history.since)
     found = []
     for one in chosen:
@@ -230,13 +244,10 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
     notice: list[float] = []
     noticed: set[Key] = set()
     for at, keys in told.pages:
-        judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
-        if any(judged):
-            real += 1
-        elif judged and len(judged) == len(keys):
-            false += 1
-        else:
-            unjudged += 1
+        verdict = _real(keys, runs)
+        real += verdict is True
+        false += verdict is False
+        unjudged += verdict is None
         night += within(NIGHT, tz, at)
         for key in keys:
             if key in runs and runs[key].real and key not in noticed:
@@ -252,6 +263,19 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
         "night_pages": night, "notices": told.notices, "p50": quantiles[0], "p90": quantiles[1],
         "why": _left_out(history, names),
     }  # fmt: skip
+
+
+def _real(keys: Sequence[Key], runs: dict[Key, _Run]) -> bool | None:
+    """Whether a page for these runs was for something real; None where that cannot be told of all."""
+    judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
+    if any(judged):
+        return True
+    return False if judged and len(judged) == len(keys) else None
+
+
+def _back_s(at: int, keys: Sequence[Key], runs: dict[Key, _Run]) -> float:
+    came = [runs[key].completed for key in keys if key in runs]
+    return max(((us - at) / 1e6 for us in came if us is not None), default=nan)
 
 
 def _covered(told: _Told, key: Key, run: _Run) -> bool:

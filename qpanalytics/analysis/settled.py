@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -40,10 +41,26 @@ class Settled:
         steps = [b for b in self.breaks if b.kind != "blip"]
         return [b.kind != "blip" and not any(c.at > b.at and c.weekday in (0, b.weekday) for c in steps) for b in self.breaks]
 
+    def promised(self, b: Break) -> bool:
+        """Whether its schedule or a limit was changed when `b` happened."""
+        assert self.series is not None
+        at_s = self.series.at_s
+        return any(at_s[max(b.lo - 1, 0)] <= begun <= at_s[b.hi] for begun in self.check.promised_s)
 
-def settled(history: Reading) -> list[Settled]:
-    """Every metric of every check of the history, by check name, with the changes that matter and are sure."""
-    found = [(check, metric, _judged(check, metric)) for check in checked(history) for metric in METRICS]
+
+def settled(
+    history: Reading,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> list[Settled]:
+    """Every metric of every check of the history, by check name, with the changes that matter and are sure.
+
+    `since`, `ids` as in `checked`. How sure a change is depends on how many series are looked at, so fewer `metrics` or
+    checks find a little more.
+    """
+    found = [(check, metric, _judged(check, metric)) for check in checked(history, since, ids) for metric in metrics]
     p: list[float] = []
     for check, metric, judged in found:
         if metric in check.series:
@@ -71,19 +88,25 @@ class Present:
     after_s: float
 
 
-def present(history: Reading) -> dict[str, dict[str, Present]]:
-    """The change that each check's present regime began with, by check and metric (`duration`, `lateness`, ...).
+def present(
+    history: Reading,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> dict[str, dict[str, Present]]:
+    """The change that each check's present regime began with, by check and metric; arguments as in `settled`.
 
     A metric without a change in the window is not named, nor is a change of single weekdays: all runs of the window are then
     of one regime. What decides on a grace wants only the runs since `lateness` changed.
     """
     found: dict[str, dict[str, Present]] = {}
-    for one in settled(history):
-        since = found.setdefault(one.check.check, {})
+    for one in settled(history, since=since, ids=ids, metrics=metrics):
+        own = found.setdefault(one.check.check, {})
         for b, in_force, (before, after) in zip(one.breaks, one.in_force, one.levels, strict=True):
             if in_force and not b.weekday and one.series is not None:
                 first = one.series.at_s[b.hi if b.kind == "step" else b.at]
-                since[one.metric] = Present(b.kind, instant(round(first * 1e6)), before, after)
+                own[one.metric] = Present(b.kind, instant(round(first * 1e6)), before, after)
     return found
 
 

@@ -38,8 +38,9 @@ def watch(
     from qpanalytics.cli.options import instant
     from qpanalytics.errors import ConfigError, UsageError
     from qpanalytics.store.state import State
+    from qpanalytics.watch.around import Surroundings
     from qpanalytics.watch.lock import Lock
-    from qpanalytics.watch.loop import Surroundings, Watch
+    from qpanalytics.watch.loop import Watch
 
     clock = now()
     fixed = instant("--as-of", as_of, clock)
@@ -50,9 +51,7 @@ def watch(
     if not settings.source:
         raise ConfigError("qpa.toml has no [[source]] to watch; `qpa init` shows one.")
     store = db or settings.store.path
-    arguments = [] if config is None else ["--config", str(config)]
-    arguments += [] if db is None else ["--db", str(db)]
-    around = Surroundings(store, asked.folder, os.environ, now, _say, arguments, fixed)
+    around = Surroundings(store, asked.folder, os.environ, now, _say, config, fixed)
     ending = _Ending()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from qpanalytics.analysis.drift import why
 from qpanalytics.analysis.settled import Settled, settled
 from qpanalytics.analysis.stats import Floats
 from qpanalytics.errors import UsageError
-from qpanalytics.instants import instant
+from qpanalytics.instants import instant, micros
 from qpanalytics.plot import amounts, points
 from qpanalytics.plot.drawing import Drawing, empty, figure, layout, safe
 from qpanalytics.plot.moving import upright
@@ -69,6 +69,10 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
     drawn = [points.dots("ran", "run", walls([at_us[i] for i in kept], tz), values[kept], size), _levels(of, at_us, tz, size)]
     extra, far = amounts.limit(limits.get(name), top, size, name.replace("_", " "), palette.light("bad"))
     shapes, notes = list(extra.get("shapes", [])), list(extra.get("annotations", []))
+    since, until = span(history, at_us)
+    if ahead is not None and len(ahead.at_s):
+        until = max(until, instant(round(ahead.range_s[1] * 1e6)))
+    edge_us = micros(since) + (micros(until) - micros(since)) * 3 // 4
     for place, b in enumerate(b for b in of.breaks if b.kind != "blip"):
         word = "change" if b.kind == "step" else "trend since"
         # two near each other would lie on one another
@@ -76,14 +80,14 @@ def drawing(history: History, one: Drawn, of: Settled, tz: tzinfo, named: str) -
             str(walls([at_us[b.at]], tz)[0]),
             safe(f"{word} {_day(at_us[b.at], tz)}"),
             palette.light("soft"),
-            top=1 - place % 3 * 0.08,
+            top=1 - place % 5 * 0.08,
         )
+        if at_us[b.at] > edge_us:  # to the right of it the name would leave the figure
+            text |= {"xanchor": "right", "xshift": -3}
         shapes.append(line)
         notes.append(text)
-    since, until = span(history, at_us)
     if ahead is not None and len(ahead.at_s):
         drawn += ahead.traces(tz, size)
-        until = max(until, instant(round(ahead.range_s[1] * 1e6)))
     left_out = points.kept_words(len(kept), len(values))
     note = " ".join(
         part

@@ -81,6 +81,8 @@ _SCHEMAS = (
     alter table identity add column fed integer not null default 0;
     """,
 )
+#: The schema that this program writes.
+SCHEMA = len(_SCHEMAS)
 #: What one feeding takes at most into memory, bytes.
 _MOUTHFUL = 64 * 2**20
 #: A watcher that is silent for so long holds nothing back, microseconds.
@@ -282,10 +284,10 @@ class State:
         con.execute("pragma synchronous = full")
         con.execute("begin immediate")
         (version,) = con.execute("pragma user_version").fetchone()
-        if version > len(_SCHEMAS):
+        if version > SCHEMA:
             con.execute("rollback")
             raise StoreError(
-                f"{self.name} has schema {version}, newer than this program's {len(_SCHEMAS)}. "
+                f"{self.name} has schema {version}, newer than this program's {SCHEMA}. "
                 "Upgrade: pip install -U qpanalytics"
             )
         names = {name for (name,) in con.execute("select name from sqlite_master where type = 'table'")}
@@ -297,7 +299,7 @@ class State:
                 con.execute(statement)
         if version == 0:
             con.execute("insert into identity (state, dropped) values (?, 0)", [uuid.uuid4().hex])
-        con.execute(f"pragma user_version = {len(_SCHEMAS)}")
+        con.execute(f"pragma user_version = {SCHEMA}")
         con.execute("commit")
 
     def _explained(self, error: sqlite3.Error) -> StoreError:

@@ -1,6 +1,6 @@
 """What only the whole history can tell, once a day: checks whose ticks cannot be judged, and how much of a day was seen.
 
-`python -m qpanalytics.watch.daily STORE NOW` works it out in a process of its own and leaves it for the watch.
+`python -m qpanalytics.watch.daily STORE NOW [CONFIG]` works it out in a process of its own and leaves it for the watch.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from qpanalytics.store.state import State
 from qpanalytics.watch import kept
 
 if TYPE_CHECKING:
+    from qpanalytics.settings import Settings
     from qpanalytics.store.db import Store
 
 DAY = timedelta(days=1)
 
 
-def facts(store: Store, now: datetime, silent: Collection[str] = ()) -> list[dict[str, Any]]:
+def facts(store: Store, settings: Settings, now: datetime, silent: Collection[str] = ()) -> list[dict[str, Any]]:
     """What is to be told, as JSON values; `silent` are checks that were judged by silence only until now.
 
     A check whose ticks cannot be told apart (design rule 10) is judged by the longest time between completions in 90 days;
@@ -32,10 +33,12 @@ def facts(store: Store, now: datetime, silent: Collection[str] = ()) -> list[dic
     """
     from qpanalytics.analysis.coverage import coverage
     from qpanalytics.analysis.replaying import LEAST_GAPS
+    from qpanalytics.collect.configured import agree
     from qpanalytics.history import History, resolve_as_of
 
+    agree(store, settings, now=now)
     at, _ = resolve_as_of(store, now=now)
-    history = History(store, as_of=at, since=at, until=at + TICK)
+    history = History(store, as_of=at, since=at, until=at + TICK, maintenance=tuple(settings.maintenance))
     found: list[dict[str, Any]] = []
     known = {row["name"]: row for row in history.sql("replay_gaps").to_pylist()}
     for name in sorted({*known, *silent}):
@@ -62,7 +65,7 @@ def event(fact: Mapping[str, Any], at: int) -> events.Event | None:
     return None
 
 
-def leave(path: Path, now: datetime) -> int:
+def leave(path: Path, settings: Settings, now: datetime) -> int:
     """Works the facts out and leaves them for the watch of that store; how many."""
     from qpanalytics.store.db import Store
 
@@ -73,16 +76,18 @@ def leave(path: Path, now: datetime) -> int:
         with state.reading() as con:
             states = kept.load_states(con)
         silent = [key[6:] for key, said in states.items() if key.startswith("check:") and "silence" in said.get("clock", {})]
-        found = facts(store, now, silent)
+        found = facts(store, settings, now, silent)
         with state.transaction() as con:
             con.executemany("insert into orders (at_us, said) values (?, ?)", [(micros(now), json.dumps(f)) for f in found])
     return len(found)
 
 
-def main(path: str, now: str) -> int:
+def main(path: str, now: str, config: str | None = None) -> int:
     """Exit status 1, and one line, where the store cannot be read now."""
+    from qpanalytics import settings
+
     try:
-        leave(Path(path), datetime.fromisoformat(now))
+        leave(Path(path), settings.load(None if config is None else Path(config)), datetime.fromisoformat(now))
     except QpaError as error:
         print(error)
         return 1
@@ -90,4 +95,4 @@ def main(path: str, now: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*sys.argv[1:4]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qpanalytics.errors import UsageError
 from qpanalytics.instants import instant, micros
@@ -47,14 +47,14 @@ def read(state: State, *, since: datetime | None = None, until: datetime | None 
             "and (? is null or resolved_us is null or resolved_us >= ?) order by opened_us desc, incident",
             [*_twice(until), *_twice(since)],
         ).fetchall()
-    return [_heard(json.loads(said)) for (said,) in rows]
+    return [Incident.heard(json.loads(said)) for (said,) in rows]
 
 
 def find(state: State, asked: str) -> Incident:
     """The incident of this id, or whose id alone begins so. UsageError where there is none, or more than one."""
     with state.reading() as con:
         rows = con.execute("select said from incidents").fetchall()
-    known = [_heard(json.loads(said)) for (said,) in rows]
+    known = [Incident.heard(json.loads(said)) for (said,) in rows]
     fitting = [one for one in known if one.incident == asked]
     fitting = fitting or [one for one in known if asked and one.incident.startswith(asked)]
     if len(fitting) == 1:
@@ -85,7 +85,7 @@ def ask(state: State, order: Order, at: datetime) -> None:
         row = con.execute("select said from incidents where incident = ?", [order.incident]).fetchone()
         if row is None:
             return
-        incident = _heard(json.loads(row[0]))
+        incident = Incident.heard(json.loads(row[0]))
         if order.what == "ack":
             incident = replace(incident, acked_at=us, acked_by=order.by)
         elif order.what == "snooze":
@@ -121,17 +121,6 @@ def asked(con: sqlite3.Connection) -> tuple[list[events.Event], int]:
 def taken(con: sqlite3.Connection, up_to: int) -> None:
     """Forgets orders that were carried out."""
     con.execute("delete from orders where number <= ?", [up_to])
-
-
-def _heard(said: Mapping[str, Any]) -> Incident:
-    """An incident as it was written, by this version or an older one."""
-    known = {one.name for one in fields(Incident)}
-    member = {one.name for one in fields(Member)}
-    members = tuple(
-        Member(**{**{k: v for k, v in m.items() if k in member}, "tags": tuple(m.get("tags", ()))}) for m in said["members"]
-    )
-    told = tuple(said.get("told", ()))
-    return Incident(**{**{k: v for k, v in said.items() if k in known}, "members": members, "told": told})
 
 
 def _twice(at: datetime | None) -> tuple[int | None, int | None]:

@@ -7,9 +7,8 @@ machine, which stands still for an hour in autumn, so it is set up anew whenever
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import random
@@ -17,16 +16,16 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
-from qpanalytics.alerts.deliver import Deliverer, opener
+from qpanalytics.alerts.deliver import Deliverer, opener, unusable
 from qpanalytics.alerts.outbox import Outbox
 from qpanalytics.errors import QpaError, StoreBusy
-from qpanalytics.instants import instant, micros
 from qpanalytics.store.state import State
-from qpanalytics.watch import apart, blind, dates, incidents, tell
+from qpanalytics.watch import blind, dates, tell
+from qpanalytics.watch.around import Surroundings
+from qpanalytics.watch.chores import Chores
 from qpanalytics.watch.clock import Read, Steady
 from qpanalytics.watch.evaluate import Evaluator, Ticked
-from qpanalytics.watch.feeding import Feeding, feed_apart, feed_here
-from qpanalytics.watch.heartbeat import beat
+from qpanalytics.watch.feeding import feed_apart, feed_here
 from qpanalytics.watch.jobs import Jobs
 from qpanalytics.watch.looking import Looking
 
@@ -41,34 +40,10 @@ if TYPE_CHECKING:
 QUICK_S = 1.0
 #: `watch --once` waits so long for looks before it evaluates, and for them and for channels at the end.
 ONCE_LOOKS_S, ONCE_END_S = 15.0, 30.0
-#: How long the end may take; see `Watch.stop`.
+#: How long the end may take; see `Watch.end`.
 END_S = 2.0
 #: The local time of the machine jumped if it goes so much other than time does, seconds.
 JUMP_S = 2.0
-#: A report that could not be made is tried again after so long.
-REPORT_AGAIN = timedelta(minutes=10)
-#: Daily facts are taken from a store that was fed so lately.
-FRESH = timedelta(hours=1)
-#: What is old enough to be forgotten is looked for so often.
-TIDY = timedelta(days=1)
-#: And that old: incidents that ended, messages and tries.
-KEEP = timedelta(days=400)
-
-
-@dataclass
-class Surroundings:
-    """What the watch is given from outside: where things are, what time it is, how to speak.
-
-    `arguments` are the options that commands of ours are to be run with. `fixed` is the one instant of `--as-of`.
-    """
-
-    store: Path
-    folder: Path
-    environ: Mapping[str, str]
-    wall: Callable[[], datetime]
-    say: Callable[[str], None]
-    arguments: list[str] = field(default_factory=list)
-    fixed: datetime | None = None
 
 
 class Watch:
@@ -78,7 +53,6 @@ class Watch:
         self.settings, self.around, self.state = settings, around, state
         self.stop = threading.Event()
         self._news = threading.Event()
-        self._notes: deque[Callable[[Kept, datetime], None]] = deque()
         self._evaluator = Evaluator(state, settings, self._worded, self._also)
         self._steady = Steady(self._evaluator.known.clock)
         self._doubted = False
@@ -88,11 +62,13 @@ class Watch:
         self._looking = Looking(
             settings, around.folder, around.environ, self.now, state, self.stop, self._looked, around.fixed
         )
-        self._report_at: dict[str, datetime] = {}
+        self._chores = Chores(
+            settings, around, state, self._jobs, lambda: self._evaluator.known, self.now, self._news.set, self.stop
+        )
         outbox = Outbox(state)
         outbox.recover(self.now())
-        opened = opener(settings.channel, around.environ, around.folder, self.now, state)
-        self._deliverer = Deliverer(outbox, opened, clock=self.now, chance=random, trouble=around.say)
+        self._opened = opener(settings.channel, around.environ, around.folder, self.now, state)
+        self._deliverer = Deliverer(outbox, self._opened, clock=self.now, chance=random, trouble=around.say)
 
     # The two ways to go ------------------------------------------------------------------------------------------------
 
@@ -100,6 +76,9 @@ class Watch:
         """Watches until `stop` is set."""
         import schedule
 
+        # a secret that is missing is better known now than at the first alert
+        for why in unusable((table.name for table in self.settings.channel), self._opened):
+            self.around.say(f"{why} Until then nothing reaches it.")
         waker = schedule.Scheduler()
         self._sending = True
         self._deliverer.wake()
@@ -112,6 +91,7 @@ class Watch:
             if self._news.is_set():
                 self._news.clear()
                 self._tick()
+                self._deliverer.wake()  # a report may have been left for it
             # not the idle time that `schedule` tells: its clock may be set while this sleeps
             self._news.wait(min(max(waker.idle_seconds or 0.0, 0.05), 1.0))
 
@@ -124,18 +104,17 @@ class Watch:
         if self._jobs.running():
             self._wait(ONCE_END_S)
             ticks.append(self._tick())
-        if self._feeding_due():
-            self._fed(feed_here(self.around.store))
-        if self._notes:
+        if self._chores.feeding_due():
+            self._chores.fed(feed_here(self.around.store))
+        if self._chores.notes:
             ticks.append(self._tick())
         self._deliverer.wake()  # a report takes seconds, and no alert waits for it
-        self._begin_dates()
-        self._tidied()
+        self._chores.begin()
         if ticks[-1] is not None:
-            self._begin_heartbeat()
+            self._chores.begin_heartbeat()
         self._wait()
         self._deliverer.round(ONCE_END_S)
-        if self._notes and ticks[-1] is not None:
+        if self._chores.notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
         for ticked in ticks:
@@ -203,25 +182,30 @@ class Watch:
         while any(name in self._jobs.running() for name in looks) and monotonic() < until and not self.stop.wait(0.02):
             pass
         ticked = self._tick()
-        if self._feeding_due():
-            self._jobs.start("store", lambda: self._fed(feed_apart(self.around.store, self.stop)))
-        self._begin_dates()
-        self._tidied()
+        if self._chores.feeding_due():
+            self._jobs.start("store", lambda: self._chores.fed(feed_apart(self.around.store, self.stop)))
+        self._chores.begin()
         if ticked is not None:
-            self._begin_heartbeat()
+            self._chores.begin_heartbeat()
 
     def _tick(self) -> Ticked | None:
         """Evaluates what is there; None where that could not be written, and nothing happened."""
-        now = self._time()
         try:
-            ticked = self._evaluator.tick(now)
+            ticked = self._evaluator.tick(self._time())
         except (QpaError, OSError) as error:
             self.around.say(f"nothing was evaluated: {error}")
+            return None
+        except Exception as error:
+            # A bug must not end the watch: looks and deliveries go on, and the ping that does not go out calls for help.
+            # Only where it is, for its words may quote what somebody pinged.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+            self.around.say(f"nothing was evaluated ({where}); please report this")
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
         if ticked.changes:
-            self._measure()
+            self._chores.measure()
         return ticked
 
     def _time(self) -> datetime:
@@ -244,8 +228,8 @@ class Watch:
 
     def _also(self, kept: Kept, now: datetime) -> Iterable[events.Event]:
         """What jobs noted since the last tick, into the watcher's row; what the watch itself cannot see."""
-        while self._notes:
-            self._notes.popleft()(kept, now)
+        while self._chores.notes:
+            self._chores.notes.popleft()(kept, now)
         kept.clock = self._steady.said
         dates.begun(self.settings, kept.reports, now)
         return blind.sights(kept, now)
@@ -268,79 +252,6 @@ class Watch:
             self.around.say(why)
         self._said[source] = why
         self._news.set()
-
-    def _feeding_due(self) -> bool:
-        known = self._evaluator.known
-        if known.held is None and self.now() < instant(known.fed) + timedelta(seconds=self.settings.watch.feed):
-            return False
-        return self.state.waiting() > 0
-
-    def _fed(self, fed: Feeding | None) -> None:
-        if fed is None:
-            return
-        if fed.held or fed.wrong:
-            self.around.say(f"{fed.held or fed.wrong} What came is safe in {self.state.name}.")
-        self._notes.append(lambda kept, now: blind.note(kept, fed, now))
-        self._measure()
-        self._news.set()
-
-    def _begin_dates(self) -> None:
-        now = self.now()
-        known = self._evaluator.known
-        for name, due in dates.due(self.settings, known.reports, now).items():
-            if name == "facts" and now - instant(known.fed) > FRESH:
-                continue  # a store that was not fed would tell of holes that are none
-            if self._report_at.get(name, now) <= now:
-                self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
-
-    def _tidied(self) -> None:
-        """Forgets, once a day, what ended long ago."""
-        now = self.now()
-        if now < instant(self._evaluator.known.tidied) + TIDY:
-            return
-        before = now - KEEP
-        Outbox(self.state).forget(before)
-        with self.state.transaction() as con:
-            incidents.forget(con, before)
-        self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
-
-    def _made(self, name: str, due: datetime) -> None:
-        if name == "facts":
-            done = apart.run([str(self.around.store), spell.iso(self.now())], self.stop, "qpanalytics.watch.daily")
-        else:
-            folder = str(self.around.folder / self.settings.watch.reports)
-            args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due), "--out", folder, "--send"]
-            done = apart.run([*args, *self.around.arguments], self.stop)
-        if done.status is None:
-            return
-        if done.said:
-            self.around.say(f"{name}: {done.said}")
-        if done.status == 0:
-            self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
-        else:
-            self._report_at[name] = self.now() + REPORT_AGAIN
-        if self._sending:
-            self._deliverer.wake()
-        self._news.set()
-
-    def _measure(self) -> None:
-        """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
-        path = self.settings.watch.metrics
-        if path is not None:
-            args = ["export", "--openmetrics", str(self.around.folder / path), *self.around.arguments]
-            self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
-
-    def _measured(self, done: apart.Done) -> None:
-        said = done.said if done.status else ""
-        if said and self._said.get("metrics") != said:
-            self.around.say(f"metrics: {said}")
-        self._said["metrics"] = said
-
-    def _begin_heartbeat(self) -> None:
-        reference = self.settings.watch.ping_url
-        if reference is not None:
-            url = reference.resolve(self.around.environ, self.around.folder)
-            self._jobs.start("ping_url", lambda: beat(url))
 
 
 class _Lags:

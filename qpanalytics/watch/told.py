@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qpanalytics import spell
+from qpanalytics.analysis.alerting import flaps
+from qpanalytics.analysis.needless import enough_s, following, needless
 from qpanalytics.instants import micros
-from qpanalytics.ledger.versions import in_force, schedule_of
-from qpanalytics.policy.changes import DOWN, Incident, family
+from qpanalytics.policy.changes import Incident
 from qpanalytics.watch import kept, tell
 from qpanalytics.watch.incidents import moment, read
 from qpanalytics.watch.translate import promised_versions
@@ -29,18 +29,23 @@ COLUMNS = Columns(
     resolved_at="when they were well again; empty while it is open",
     acked_at="when somebody took it on",
     alerts="pages sent: openings, reminders and escalations that a channel took, over all channels",
-    needless="it was told of and came right by itself: in under the check's grace, or by the late run itself",
+    needless="it was told of and came right by itself: in under the check's grace, or by the late run itself before that was "
+    "really late",
+    enough_s="of a needless one: the grace that would have kept it quiet, seconds; empty where none would have",
     flaps="how often the same had opened in the hour before it",
     noticed_s="time to notice: from when things went wrong until an evaluation knew, seconds",
+    told_s="from then until a channel took the first message of it, seconds; empty where none did",
     undelivered="messages of it that were given up, over all channels",
     sentence="what is so, or was, in one sentence",
     ended="how it ended where not by itself: `paused`, `removed`, `closed`",
     evidence="for each member what is known: the expected run, starts, figures; times ISO 8601 in UTC",
 )
-#: Opening again within so long is flapping, microseconds.
-FLAP_US = 3_600_000_000
 _SENT = """
     select incident, count(*) from outbox where event in ('open', 'remind', 'escalate') and state = 'sent' group by incident
+"""
+_FIRST = """
+    select incident, min(ended_us) from tries where incident is not null and message is not null and status = 'sent'
+    group by incident
 """
 _LOST = "select incident, count(*) from outbox where state in ('failed', 'unclear') group by incident"
 
@@ -57,16 +62,19 @@ def incidents(
     """Incidents that were open at some time in [since, until), the latest first, in the columns above."""
     found = read(state, since=since, until=until)
     with state.reading() as con:
-        sent, lost = _counts(con.execute(_SENT)), _counts(con.execute(_LOST))
+        sent, lost, first = (_counts(con.execute(sql)) for sql in (_SENT, _LOST, _FIRST))
         checks = kept.load_checks(con)
-    versions = promised_versions(checks, settings.check)
+    again = flaps(found)
+    after = following(promised_versions(checks, settings.check))
+    alone = {one.incident for one in found if one.told and needless(one, after, settings.grace.late_is_real)}
     return [
         {
             "incident": one.incident, "kind": one.kind, "severity": one.severity, "check": one.check,
             "members": list(dict.fromkeys(member.name for member in one.members)),
             "opened_at": moment(one.opened_at), "resolved_at": moment(one.resolved_at), "acked_at": moment(one.acked_at),
-            "alerts": sent.get(one.incident, 0), "needless": bool(one.told) and _needless(one, versions),
-            "flaps": _flaps(one, found), "noticed_s": max(one.noticed_at - one.opened_at, 0) / 1e6,
+            "alerts": sent.get(one.incident, 0), "needless": one.incident in alone,
+            "enough_s": enough_s(one) if one.incident in alone else None, "flaps": again[one.incident],
+            "noticed_s": _since(one, one.noticed_at), "told_s": _since(one, first.get(one.incident)),
             "undelivered": lost.get(one.incident, 0),
             "sentence": tell.worded(one, now, tz).sentence, "ended": one.why, "evidence": _evidence(one),
         }
@@ -74,33 +82,12 @@ def incidents(
     ]  # fmt: skip
 
 
+def _since(one: Incident, at: int | None) -> float | None:
+    return None if at is None else max(at - one.opened_at, 0) / 1e6
+
+
 def _counts(rows: Any) -> dict[str, int]:
     return {incident: int(n) for incident, n in rows}
-
-
-def _needless(one: Incident, versions: Mapping[str, Any]) -> bool:
-    """Whether nobody had to do anything: it was over by itself within the grace, or the run came late."""
-    if one.resolved_at is None or one.why:
-        return False
-    lead = one.members[0]
-    expected, deadline = lead.evidence.get("expected_at"), lead.evidence.get("deadline_at")
-    if expected is None or deadline is None:
-        return False
-    if one.resolved_at - one.opened_at < deadline - expected:
-        return True
-    if lead.kind not in DOWN or lead.kind in ("failed", "hung"):
-        return False
-    version = in_force(versions.get(lead.name, ()), expected)
-    if version is None or version.schedule is None:
-        return False
-    schedule = schedule_of(version.schedule, version.tz)
-    following = expected + round(schedule.period_s * 1e6) if schedule.period_s else schedule.after(expected)
-    return following is not None and one.resolved_at < following
-
-
-def _flaps(one: Incident, every: Sequence[Incident]) -> int:
-    same = [other for other in every if (other.check, family(other.kind)) == (one.check, family(one.kind))]
-    return sum(other.opened_at < one.opened_at <= other.opened_at + FLAP_US for other in same)
 
 
 def _evidence(one: Incident) -> list[dict[str, Any]]:

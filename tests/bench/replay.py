@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from qpanalytics.analysis.replay import default
+from qpanalytics.analysis.alternatives import default
 from qpanalytics.analysis.replaying import past, sent
 from qpanalytics.history import History
 from qpanalytics.policy.changes import Notice
