@@ -122,6 +122,12 @@ def test_pages_for_nothing_are_told_with_the_grace_that_spares_them_and_its_pric
     assert (finding.kind, finding.tone, finding.asks) == ("noisy", "quiet", False)
 
 
+def test_a_habit_of_coming_late_is_noise_where_it_pages_and_not_told_twice() -> None:
+    """The grace is 15 min; it takes 20 min on most days."""
+    finding = only(week(Job("rss", "1200x30 60 60 1200x5", grace="15 min")))
+    assert finding.sentence.startswith("rss would have paged 5 times and came back by itself within 5 min each time.")
+
+
 def test_a_policy_that_sends_no_such_page_is_not_noisy() -> None:
     history = quarters(sync(grace="5 min"))
     calm = Policy(PolicyTable(failures_in_a_row=2), channels=("oncall",))
