@@ -258,7 +258,8 @@ def test_where_runs_failed_the_lateness_is_not_said_to_have_never_come() -> None
 
 
 def test_evidence_is_for_what_grew_and_what_came_late_or_not_at_all() -> None:
-    """Five weeks of dots around the growth, from 600 s to 600 * 1.02**34 = 1176 s; steps for the late one; none where there is no shape."""
+    """Five weeks of dots around the growth, from 600 s to 600 * 1.02**34 = 1176 s; steps for the late
+    one; none where there is no shape."""
     growing = " ".join(f"D{600 * 1.02**day:.0f}" for day in range(35))
     got = made(
         Job("grows", growing, grace="3 h", max_runtime="2 h"),

@@ -37,7 +37,7 @@ def rising(days: int = 24, **promise: Any) -> Job:
 
 
 def sync(**promise: Any) -> Job:
-    """Every quarter of an hour, 40 s or so; five runs of the week come 5.5 to 6.5 min late, and six of the months before 7 min."""
+    """Every quarter of an hour, 40 s or so; five runs of the week are 5.5 to 6.5 min late, some of the months before 7 min."""
     late = around(40, 96 * 120, noise=0.3)
     for place, back in enumerate((498, 400, 303, 205, 100)):
         late[-back] = 330 + 15 * place
