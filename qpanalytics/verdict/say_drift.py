@@ -73,7 +73,8 @@ def clause(f: Finding, v: Voice) -> str:
     """The same in a few words, beside something worse."""
     g = f.figures
     if f.kind == "noisy":
-        return f"{'paged' if g['delivered'] else 'would have paged'} {spell.plural(g['false'], 'time')} for runs that came by themselves"
+        paged = "paged" if g["delivered"] else "would have paged"
+        return f"{paged} {spell.plural(g['false'], 'time')} for runs that came by themselves"
     does = "takes less time" if f.kind == "faster" else "runs longer" if g["metric"] == "duration" else "comes later"
     return f"{does} ({g['told']} {pair(g['before_s'], g['after_s'])} since {_since(g, v)})"
 
