@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -236,6 +237,32 @@ def test_the_command_prints_a_table_csv_and_json_that_agree(tmp_path: Path) -> N
     assert "--all shows them" in table.stderr
     bad = run_qpa(tmp_path, "drift", "--since", "yesterdayish")
     assert bad.returncode == 2 and len(bad.stderr.splitlines()) == 1
+
+
+def test_a_climb_in_many_steps_that_falls_again_is_not_told_as_one_small_step() -> None:
+    # half an hour, doubling in five steps and back; unsure steps must not leave others the levels of their neighbours
+    levels = np.repeat([1900.0, 2700.0, 4700.0, 7800.0, 12_200.0, 4500.0], [48, 22, 24, 24, 32, 5])
+    for seed in range(6):
+        noise = 0.15 * remembering(np.random.default_rng(seed), len(levels), 0.5)
+        steps = found(history(levels * np.exp(noise), start=False, schedule="0 3 * * *"), "lateness").query("kind == 'step'")
+        assert len(steps) >= 2
+        assert (abs(np.log(steps.after_s / steps.before_s)) > 0.2).all(), steps[["changed_at", "before_s", "after_s"]]
+
+
+def test_the_likeliest_change_is_named_where_none_is_sure_enough() -> None:
+    barely = np.concatenate([durations(30, seed=3, noise=0.1), durations(30, 336, seed=5, noise=0.1)])
+    sure = qpa.drift(history(barely)).query("metric == 'duration'").iloc[0]
+    among = qpa.drift(history(barely, *(durations(40, seed=20 + i) for i in range(30)))).query("metric == 'duration'")
+    assert sure.kind == "step" and among.iloc[0].kind != among.iloc[0].kind
+    assert re.fullmatch(r"no change found in 60 runs that is sure enough; the likeliest is a step of .* with q 0\.0\d+", among.iloc[0].why)
+
+
+def test_the_name_of_a_change_at_the_right_edge_is_written_to_its_left() -> None:
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    late = qpa.plot.drift(history(np.concatenate([durations(90), durations(12, 600, seed=2)])), "job-0")
+    early = qpa.plot.drift(history(np.concatenate([durations(30), durations(60, 600, seed=2)])), "job-0")
+    sides = [next(note.xanchor for note in fig.layout.annotations if "change" in note.text) for fig in (late, early)]
+    assert sides == ["right", "left"]
 
 
 def test_the_figure_marks_changes_levels_and_where_a_trend_leads() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
@@ -99,7 +100,22 @@ def policy(
         if value not in set(Severity):
             raise UsageError(f"severity of {spell.quoted(check)}: {spell.quoted(value)} is not one of {', '.join(Severity)}")
         changed.append(Override(check, "severity", value))
+    known(history, changed)
     return other(default(history), overrides=changed, in_a_row=failures_in_a_row, name=name)
+
+
+def known(history: History, overrides: Iterable[Override]) -> None:
+    """`UsageError` for an override that is of none of the history's checks: a slip in a name would compare a policy with itself."""
+    names = history.checks["check"].tolist()
+    for one in overrides:
+        if not any(one.takes(name) for name in names):
+            what = one.of.removesuffix("_s")
+            raise UsageError(f"there is no check {spell.quoted(one.checks)} to give another {what}{_near(one, names)}")
+
+
+def _near(one: Override, names: list[str]) -> str:
+    near = get_close_matches(one.checks, names, 1)
+    return f"; did you mean {spell.quoted(near[0])}?" if near else ""
 
 
 def _seconds(what: str, check: str, value: str | float) -> float:
