@@ -105,7 +105,7 @@ def policy(
 
 
 def known(history: History, overrides: Iterable[Override]) -> None:
-    """`UsageError` for an override that is of none of the history's checks: a slip in a name would compare a policy with itself."""
+    """`UsageError` for an override of no check of the history: a slip in a name would compare a policy with itself."""
     names = history.checks["check"].tolist()
     for one in overrides:
         if not any(one.takes(name) for name in names):

@@ -288,8 +288,8 @@ def _unreachable(a: Advice) -> str:
     longest = f"the longest seen, {spell.duration(own.longest_s)}, would cost about {least.a_month:.2g}"
     if a.now is not None and a.now.a_month <= a.budget:  # not chosen by these runs, so it has a price that no other has
         return (
-            f"the present {spell.duration(_told(a, a.now))} keeps {a.budget:g} a month (about {a.now.a_month:.2g}), and none that is "
-            f"shorter is known to from n = {len(own)}: {longest}"
+            f"the present {spell.duration(_told(a, a.now))} keeps {a.budget:g} a month (about {a.now.a_month:.2g}), and none "
+            f"that is shorter is known to from n = {len(own)}: {longest}"
         )
     needed, known = 30 / a.budget, 30 * len(own) / own.a_month
     more = f"; {spell.plural(ceil(needed), 'day')} of runs are needed at least" if known < needed else ""
