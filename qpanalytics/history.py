@@ -27,6 +27,7 @@ from qpanalytics.store.db import MemoryStore, Store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qpanalytics.policy.rules import Policy
     from qpanalytics.settings import Maintenance, PromiseTable
     from qpanalytics.settings_grace import GraceTable
 
@@ -86,6 +87,10 @@ class History:
     looked_until: datetime | None = None
     #: What false alarms may cost, as configured; None: the defaults.
     budgets: GraceTable | None = None
+    #: What is worth an alert and who gets it, as configured; None: what holds without a configuration.
+    policy: Policy | None = None
+    #: How far back the relation `judged` reaches, where that is further than 90 days.
+    back_to: datetime | None = None
     _session: _Session = field(default_factory=_Session, compare=False)
     _frames: dict[str, Any] = field(default_factory=dict, compare=False)
     _answers: dict[tuple[str, str], pa.Table] = field(default_factory=dict, compare=False)
@@ -123,11 +128,15 @@ class History:
 
     def window(self, since: datetime, until: datetime) -> History:
         """The same store, checks and as_of over another window."""
-        return replace(self, since=since, until=until, _session=_Session(), _frames={}, _answers={})
+        return replace(self, since=since, until=until, back_to=None, _session=_Session(), _frames={}, _answers={})
 
     def picking(self, pick: Pick) -> History:
         """The same store, window and as_of of other checks."""
         return replace(self, pick=pick, _session=_Session(), _frames={}, _answers={})
+
+    def reaching(self, back_to: datetime) -> History:
+        """The same history, of which a session can be asked what was expected from `back_to` on."""
+        return replace(self, back_to=back_to, _session=_Session(), _frames={}, _answers={})
 
     def before(self) -> History:
         """The window of the same length just before this one; the same object each time, so that a session is shared."""
@@ -289,8 +298,9 @@ class History:
         ids = [row[0] for row in picked]
         excuses = {row[0]: self._maintained(row, present[row[0]]) for row in picked}
         scope = Scope(
-            self.as_of, self.since, self.until, {c: firsts[c] for c in ids}, {c: promised[c] for c in ids}, excuses
-        )
+            self.as_of, self.since, self.until, {c: firsts[c] for c in ids}, {c: promised[c] for c in ids}, excuses,
+            self.back_to,
+        )  # fmt: skip
         prepare(con, scope)
         tables.put(con, "described", _checks_table(picked, present, promised))
         con.execute(

@@ -18,6 +18,7 @@ from qpanalytics.collect.configured import agree
 from qpanalytics.errors import UsageError
 from qpanalytics.history import DEFAULT_WINDOW, History, Pick, resolve_as_of
 from qpanalytics.instants import TICK
+from qpanalytics.policy.rules import Policy
 from qpanalytics.store.db import Store
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def opened(
         joins=tuple((e.check, e.queue, e.after) for e in configured.check if e.queue is not None or e.after is not None),
         looked_until=looked_until,
         budgets=configured.grace,
+        policy=Policy.of(configured),
     )
 
 

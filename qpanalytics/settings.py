@@ -53,6 +53,7 @@ from qpanalytics.settings_values import (
     later,
     text,
 )
+from qpanalytics.settings_watch import WatchTable
 from qpanalytics.spell import quoted
 
 __all__ = ["CHECK_KEYS", "CheckEntry", "Maintenance", "Secret", "Settings", "check_entry", "example", "explain", "load"]
@@ -152,7 +153,7 @@ class CheckEntry(Table):
         if value is None:
             return None
         try:
-            return schedules.parse(value, info.data.get("tz", "UTC")).text
+            return _schedule(value, info.data.get("tz", "UTC")).text
         except ScheduleError as error:
             raise ValueError(str(error).removeprefix("schedule: ")) from None
 
@@ -194,7 +195,7 @@ class PromiseTable(Table):
         return self
 
 
-_schedule = lru_cache(maxsize=128)(schedules.parse)  # asked again for each check that a maintenance applies to
+_schedule = lru_cache(maxsize=4096)(schedules.parse)  # many checks share one, and each maintenance asks for its own
 
 
 class Maintenance(Table):
@@ -273,16 +274,6 @@ class Maintenance(Table):
             else:
                 merged.append((tick, tick + length))
         return merged
-
-
-class WatchTable(Table):
-    """How the watch goes: seconds between looks, when digests go out, whom it pings in turn."""
-
-    tick: Period = 60.0
-    daily: Text | None = None
-    weekly: Text | None = None
-    monthly: Text | None = None
-    ping_url: Reference | None = None
 
 
 class Settings(Table):

@@ -8,6 +8,11 @@ from pathlib import Path
 import chromium
 import pytest
 from command import CHECKS, PINGS, qpa
+from hypothesis import settings
+
+# How long one random case takes says more about the machine than about us.
+settings.register_profile("qpa", deadline=None)
+settings.load_profile("qpa")
 
 
 @pytest.fixture(scope="session")

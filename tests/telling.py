@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from qpanalytics.history import History
-from qpanalytics.verdict import Finding, findings
+from qpanalytics.verdict import findings
+from qpanalytics.verdict.finding import Finding
 
 SINCE, UNTIL = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 23, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from drift_fleet import Floats, remembering
 
 import qpanalytics as qpa
 from qpanalytics.analysis.drift import COLUMNS
-from qpanalytics.analysis.settled import regimes
+from qpanalytics.analysis.settled import present
 from qpanalytics.history import History
 
 BEGIN = datetime(2026, 3, 2, 3, tzinfo=UTC)  # a Monday
@@ -196,9 +196,9 @@ def test_a_change_is_new_once_and_then_stands() -> None:
 
 def test_the_present_regime_begins_after_the_last_change() -> None:
     values = np.concatenate([durations(60), durations(40, 450, seed=2)])
-    since = regimes(history(values, durations(100, seed=7)))
-    assert BEGIN + 60 * DAY <= since["job-0"]["duration"] <= BEGIN + 64 * DAY
-    assert BEGIN + 60 * DAY <= since["job-0"]["lateness"] <= BEGIN + 64 * DAY
+    since = present(history(values, durations(100, seed=7)))
+    assert BEGIN + 60 * DAY <= since["job-0"]["duration"].since_at <= BEGIN + 64 * DAY
+    assert BEGIN + 60 * DAY <= since["job-0"]["lateness"].since_at <= BEGIN + 64 * DAY
     assert since["job-1"] == {}
 
 
@@ -206,6 +206,21 @@ def test_a_lateness_of_seconds_that_doubles_does_not_matter_beside_an_hour_of_gr
     values = np.concatenate([durations(60, 4), durations(60, 9, seed=2)])
     h = history(values)
     assert found(h, "lateness").empty and len(found(h)) == 1
+
+
+def test_a_start_delay_that_grows_by_half_a_minute_matters_beside_an_hour_of_grace() -> None:
+    delays = np.concatenate([durations(60, 4), durations(60, 30, seed=2)])
+    pings = []
+    for i, delay in enumerate(delays):
+        begun = BEGIN + i * DAY + timedelta(seconds=float(delay))
+        pings += [
+            {"check": "j", "received_at": begun, "kind": "start"},
+            {"check": "j", "received_at": begun + timedelta(minutes=10), "kind": "success"},
+        ]
+    checks = [{"check": "j", "schedule": f"0 {BEGIN.hour} * * *", "grace_s": 3600.0, "valid_from": BEGIN - DAY}]
+    h = History.from_frames(checks=pd.DataFrame(checks), pings=pd.DataFrame(pings), as_of=BEGIN + 120 * DAY)
+    (row,) = found(h, "start_delay").itertuples()
+    assert row.before_s == pytest.approx(4, rel=0.1) and row.after_s == pytest.approx(30, rel=0.1)
 
 
 def test_durations_of_whole_seconds_and_ties_are_no_drift() -> None:

@@ -10,7 +10,7 @@ from drift_fleet import BEGIN_S, DAY_S, RULES, Floats, fleet, remembering, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qpanalytics.analysis import breaks, failing, meets
+from qpanalytics.analysis import breaks, changes, failing, meets
 from qpanalytics.analysis.breaks import Judged
 from qpanalytics.analysis.discoveries import q_values
 from qpanalytics.analysis.levels import levels
@@ -146,3 +146,10 @@ def test_any_durations_are_judged_without_a_word(values: list[float], repeats: i
             assert np.isfinite(before) and np.isfinite(after)
             meets.meets(check, "duration", Series(at_s, series_of, weekday, hour), b, one.logs, float(at_s[-1]))
         failing.judge((series_of > np.median(series_of)).astype(float))
+
+
+def test_a_clear_step_in_noise_that_remembers_is_not_taken_for_wandering() -> None:
+    rng = np.random.default_rng(5)
+    step = np.where(np.arange(176) < 80, 0.0, 2.8)
+    found = [len(changes.partitioned(step + remembering(rng, 176, 0.5))[0]) for _ in range(100)]
+    assert found.count(0) == 0 and found.count(1) >= 80

@@ -100,6 +100,14 @@ def test_every_check_has_a_row_and_a_refused_one_its_reason() -> None:
     assert list(frame.n) == [20, 0, 20]
 
 
+def test_what_keeps_growing_is_refused_since_no_limit_holds_for_long() -> None:
+    words = " ".join(str(round(300 * 1.008**i * (1 + 37 * i % 101 / 1000))) for i in range(200))
+    row = only(year(Job("a", words)), budget=1.0)
+
+    assert isnan(row.recommended_s) and row.false_alarms_now > 0
+    assert row.why.startswith("its lateness has been growing since ") and row.why.endswith("See: qpa drift")
+
+
 def test_where_ticks_cannot_be_told_no_grace_is_recommended_but_a_period_is() -> None:
     words = " ".join(str(3400 * (61 * i % 97) / 97) for i in range(720))
     history = year(Job("a", words, schedule="0 * * * *", every=timedelta(hours=1), last="2026-11-22 23:00"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import fast
+from examples import examples
 from histories import History, histories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -87,7 +88,7 @@ def _ledger(store: MemoryStore) -> dict[str, list[tuple[object, ...]]]:
         }  # fmt: skip
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(15), suppress_health_check=[HealthCheck.too_slow])
 @given(PINGS, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_files_in_any_order_give_the_ledger_of_a_rebuild(
     pings: list[tuple[int, str, str | None, str]], shuffler: object, parts: int
@@ -134,7 +135,7 @@ def _stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]
     }
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories(), st.lists(st.floats(0, 1), min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
 def test_pings_that_come_later_are_derived_as_if_all_had_been_there(
     h: History, parts: list[float], luck: random.Random, late: bool

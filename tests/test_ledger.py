@@ -5,6 +5,7 @@ from __future__ import annotations
 import fast
 import oracle
 import pytest
+from examples import examples
 from histories import History, histories
 from hypothesis import HealthCheck, example, given, settings
 from oracle_windows import Version
@@ -46,7 +47,7 @@ SUCCEEDED = History(
 )
 
 
-@settings(SLOW, max_examples=200)
+@settings(SLOW, max_examples=examples(120))
 @given(histories())
 @example(OVERTAKEN)
 @example(SUCCEEDED)

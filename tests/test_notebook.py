@@ -301,3 +301,37 @@ def test_the_notebook_on_drift_and_replay_agrees_with_the_ping_files(tmp_path: P
     assert pages_of["suggested"][:2] == (41, 1)
     (both,) = by(shown, "lateness_s", "one", "other")
     assert (both["check"], both["real"], both["later_s"]) == ("rss", "True", "5 h")
+
+
+def test_the_notebook_on_alerts_tells_who_was_woken_in_a_bad_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = executed("06_alerts.ipynb", tmp_path, monkeypatch)
+    assert not any(str(tmp_path) in text or "/tmp/" in text for text in texts(shown) + pages(shown))
+
+    # the host is away when four deadlines pass at 02:10 and a fifth, of who waits for one of them, at 02:15
+    (sent,) = tables(shown, "at", "channel", "event", "title")
+    assert [row[:3] for row in sent] == [
+        ["02:11", "oncall", "open"], ["02:11", "team", "open"], ["02:51", "team", "open"], ["02:52", "team", "resolve"],
+        ["03:11", "oncall", "escalate"], ["03:35", "oncall", "resolve"], ["03:35", "team", "resolve"],
+        ["04:05", "team", "open"], ["05:00", "team", "resolve"],
+    ]  # fmt: skip
+    words = " ".join(texts(shown) + pages(shown))
+    assert "shop cannot be reached" in words and "shop-feed did not come" not in words
+
+    # the rules, of all but the source: what a replay cannot know
+    (rules,) = tables(shown, "at", "channel", "event", "check", "members", "rule")
+    assert [row[:5] for row in rules] == [
+        ["02:10", "oncall", "open", "db-dump", "4"], ["02:10", "team", "open", "db-dump", "4"],
+        ["02:50", "team", "open", "sync-crm", "1"], ["02:52", "team", "resolve", "sync-crm", "1"],
+        ["03:10", "oncall", "escalate", "db-dump", "5"], ["03:35", "oncall", "resolve", "db-dump", "5"],
+        ["03:35", "team", "resolve", "db-dump", "5"],
+    ]  # fmt: skip
+    # alone each of the five opens, its escalation follows but for that of db-dump, and sync-crm comes by itself
+    lines = [line.split() for text in texts(shown) if "time_to_notice_p50_s" in text for line in text.splitlines()[1:]]
+    of = {" ".join(row[1:-7]): row[-7:-1] for row in lines}
+    assert of["in force"] == ["5", "3", "2", "1", "0", "7"]
+    assert of["no groups, no after"] == ["5", "10", "9", "1", "0", "20"]
+    assert of["two in a row"] == ["5", "0", "0", "0", "5", "0"]
+    assert of["sync-crm: grace 10 min"][:-1] == ["5", "2", "2", "0", "0"]
+
+    (alerts,) = [out.data["text/markdown"] for out in shown if "text/markdown" in out.data]
+    assert alerts.startswith("- 4 pages in this window: 3 real and 1 went by alone, of 3 incidents.")

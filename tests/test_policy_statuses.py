@@ -8,6 +8,7 @@ from typing import Any
 import oracle
 import policy_clock
 import pytest
+from examples import examples
 from histories import DAY, NUDGES, History, histories, landmarks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ def test_the_clock_of_a_check_tells_each_story(story: Scenario) -> None:
     assert policy_clock.walk(story.pings, story.versions, asked, pauses=pauses, vouched=story.vouched) == asked
 
 
-@settings(SLOW, max_examples=80)
+@settings(SLOW, max_examples=examples(80))
 @given(histories(), st.data())
 def test_statuses_on_the_way_are_those_of_the_ledger(h: History, data: st.DataObject) -> None:
     pauses = disjoint(h.pauses)
@@ -46,7 +47,7 @@ def test_statuses_on_the_way_are_those_of_the_ledger(h: History, data: st.DataOb
     assert said == {at: expected(h, at, pauses) for at in asked}
 
 
-@settings(SLOW, max_examples=15)
+@settings(SLOW, max_examples=examples(15))
 @given(histories())
 def test_a_clock_that_is_put_away_as_json_and_taken_up_again_goes_on_the_same(h: History) -> None:
     pauses = disjoint(h.pauses)

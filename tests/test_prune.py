@@ -12,6 +12,7 @@ import duckdb
 import fast
 import pytest
 from command import qpa
+from examples import examples
 from histories import History, histories
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ def _stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]
     return {name: con.execute(f"select columns(*)::varchar from store.{name}").fetchall() for (name,) in tables}  # noqa: S608
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories(), st.floats(0, 1), st.floats(0, 1))
 def test_what_was_pruned_answers_as_before_and_grows_on(h: History, so_far: float, old: float) -> None:
     order = sorted(enumerate(h.pings), key=lambda p: p[1].received_at)

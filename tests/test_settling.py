@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fast
+from examples import examples
 from histories import History, histories
 from hypothesis import HealthCheck, given, settings
 
@@ -11,7 +12,7 @@ from qpanalytics.ledger import tables
 WINDOW = "check_id, version, expected_at, window_start_at, end_at, deadline_at, gap_s, max_runtime_s, anchored, closed_at"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(histories())
 def test_stored_facts_are_those_of_the_statement(h: History) -> None:
     with fast.filled(h.pings, h.versions, h.pauses, h.vouched).write() as con:

@@ -18,7 +18,8 @@ from qpanalytics.history import History, Pick
 from qpanalytics.settings import PromiseTable
 from qpanalytics.sources.base import QueueLook, WorkerLook
 from qpanalytics.store.db import Store
-from qpanalytics.verdict import Finding, findings, worded
+from qpanalytics.verdict import findings, worded
+from qpanalytics.verdict.finding import Finding
 from qpanalytics.verdict.queue_cases import looked
 
 Rows = list[QueueLook | WorkerLook]

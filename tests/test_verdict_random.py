@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 
+from examples import examples
 from fast import filled, instant
 from histories import History as Story
 from histories import histories
@@ -22,7 +23,7 @@ from qpanalytics.verdict import findings
 BROKEN = re.compile(r"\bNone\b|\bnan\b|\binf|n/a|  | [.;,:]|\.\.|[{}\[\]]|\b0 runs|\bof 0\b")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     story=histories(),
     hours=st.sampled_from([1, 24, 168, 24 * 30]),

@@ -71,7 +71,9 @@ def other(
 
 
 def default(history: History, name: str = "in force") -> Alternative:
-    """What holds without a configuration: every critical check and every warning goes to one channel."""
+    """The policy in force; without a configuration, or channels in it, every critical check and every warning goes to one."""
+    if history.policy is not None:
+        return Alternative(name, history.policy if history.policy.channels else replace(history.policy, channels=(NOWHERE,)))
     return Alternative(name, Policy(channels=(NOWHERE,), maintenance=history.maintenance, promises=history.promises))
 
 
@@ -84,7 +86,7 @@ def policy(
     severity: Mapping[str, str] | None = None,
     failures_in_a_row: int | None = None,
 ) -> Alternative:
-    """The policy that needs no configuration with other numbers: what `qpa replay` takes as options, for a notebook.
+    """The policy in force with other numbers: what `qpa replay` takes as options, for a notebook.
 
     Names of checks are shell patterns, the last that fits counts; durations are text ("20 min") or seconds.
     `UsageError` for what is neither.

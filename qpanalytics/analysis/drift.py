@@ -57,7 +57,7 @@ def drift(history: Reading, *, blips: bool = False) -> pd.DataFrame:
     A *step* is another level from one run to the next, a *trend* a level that moves evenly; both count in both directions,
     since a backup that takes a third of its time is broken, too. Excursions that came back are *blips*: left out unless
     `blips` asks for them. What returns with the hour or the weekday is no change; one weekday alone may change ("Sundays
-    only" in `why`). Changes under 5 %, or of lateness and start delay under 1 % of the grace, are left out.
+    only" in `why`). Changes under 5 %, or of lateness and start delay under 0.2 % of the grace, are left out.
 
     At `q_value` 0.01 one in a hundred findings of a fleet is false (Benjamini and Hochberg 1995); less sure ones are not
     shown. The method for one series is that of `breaks.judge`: optimal partitioning (Jackson et al. 2005) of medians,
@@ -96,7 +96,7 @@ def _row(one: Settled, place: int, as_of_s: float) -> Row:
         days = (at_s[-1] - at_s[b.at]) / DAY_S
         row["per_day_s"] = (after - before) / days if b.even or not one.logs else after * b.slope
     said = [f"{_DAYS[b.weekday]} only" if b.weekday else ""]
-    if any(at_s[max(b.lo - 1, 0)] <= begun <= at_s[b.hi] for begun in one.check.promised_s):
+    if one.promised(b):
         said.append("its schedule or its limits were changed at the same time")
     if b.kind == "blip":
         said.append(f"came back after {spell.plural(n_after, 'run')}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from qpanalytics.analysis import limited, pricing, reading
 from qpanalytics.analysis.limited import Limited, Of
 from qpanalytics.analysis.pricing import LEAST, Price, Sample
 from qpanalytics.analysis.regime import Regime, regime
+from qpanalytics.analysis.settled import Present, present
 from qpanalytics.analysis.strata import Stratum, stratum
 from qpanalytics.errors import UsageError
 from qpanalytics.instants import TICK, instant, micros
@@ -32,6 +34,8 @@ _NOW: dict[Of, dict[str, str]] = {
 }
 YEAR = timedelta(days=365)
 _DELAY = "how long after its expected time (of a max runtime: its start) a run that never comes is told, seconds"
+#: The metric of `qpa drift` that a limit is about.
+_DRIFTS: dict[Of, str] = {"grace": "lateness", "max_runtime": "duration"}
 _WHAT = {"grace": "lateness", "max_runtime": "duration", "period": "time between completions"}
 
 
@@ -114,7 +118,16 @@ class Advice:
             named.setdefault(pricing.rounded(longest), []).append("longest seen")
         for limit_s in pricing.ladder(self.sample):
             named.setdefault(limit_s, [])
-        return [Candidate(tuple(names), self._price(limit_s)) for limit_s, names in sorted(named.items())]
+        found: list[Candidate] = []
+        for limit_s, names in sorted(named.items()):
+            price = self._price(limit_s)
+            if found:  # some prices allow for having been picked: none makes a longer limit dearer than a shorter one
+                least = found[-1].price
+                price = replace(
+                    price, a_month=min(price.a_month, least.a_month), lo=min(price.lo, least.lo), hi=min(price.hi, least.hi)
+                )
+            found.append(Candidate(tuple(names), price))
+        return found
 
     def _price(self, limit_s: float) -> Price:
         known = next((p for p in (self.best, self.now) if p is not None and p.limit_s == limit_s), None)
@@ -132,10 +145,11 @@ def grace(
     in false alarms a check and 30 days. Without these two `[grace]` in `qpa.toml` holds, else 0.5 for every check.
 
     One row per check, by name. It suggests and changes nothing. The price is what is to be expected of runs like those of
-    the window since the last change (`analysis.regime`), whatever the shape of their lateness; a limit longer than any
-    seen has no price, so a budget below that of the longest is "not reachable". Refused with `why` under 20 runs, within
-    30 days of a change, where ticks cannot be told, and without a schedule. The interval is of the number that will come, not of
-    a mean: in simulation it holds for 97 to 99 of 100 checks where 95 is asked (`tests/bench/grace.py`).
+    the window since the last change (of `qpa drift`, or of `analysis.regime` where that is later), whatever the shape of their
+    lateness; a limit longer than any seen has no price, so a budget below that of the longest is "not reachable". Refused with
+    `why` under 20 runs, within 30 days of a change, during a trend, where ticks cannot be told, and without a schedule. The
+    interval is of the number that will come, not of a mean: in simulation it holds for 97 to 99 of 100 checks where 95 is
+    asked (`tests/bench/grace.py`).
 
     `of="max_runtime"` prices how long a run may take, from its start ping; `of="period"` how long an interval check, or one whose
     ticks cannot be told, may be silent: then the period is that less the check's grace.
@@ -212,9 +226,18 @@ def candidates(
 
 
 def advise(
-    history: History, *, of: Of = "grace", budget: float | None = None, late_is_real_s: float | None = None
+    history: History,
+    *,
+    of: Of = "grace",
+    budget: float | None = None,
+    late_is_real_s: float | None = None,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
 ) -> list[Advice]:
-    """The advice for each check of the history, by name; `UsageError` for a budget that is none."""
+    """The advice for each check of the history, by name; `UsageError` for a budget that is none.
+
+    `since` and `ids` as in `limited`.
+    """
     table = history.budgets or GraceTable()
     if budget is not None:
         try:
@@ -223,7 +246,11 @@ def advise(
             raise UsageError(f"budget: {error}") from None
     real_s = table.late_is_real if late_is_real_s is None else late_is_real_s
     as_of_us = min(micros(history.as_of), micros(history.until))
-    return [advised(one, table.of(one.severity), as_of_us, of) for one in limited.limited(history, of, real_s)]
+    drifts = present(history, since=since, ids=ids, metrics=(_DRIFTS[of],)) if of in _DRIFTS else {}
+    return [
+        advised(one, table.of(one.severity), as_of_us, of, drifts.get(one.check, {}).get(_DRIFTS.get(of, "")))
+        for one in limited.limited(history, of, real_s, since=since, ids=ids)
+    ]
 
 
 def a_year(history: History) -> History:
@@ -231,14 +258,21 @@ def a_year(history: History) -> History:
 
     A price is known from as many runs as there are, and what came before a change is left out anyway.
     """
-    until = min(history.until, history.as_of + TICK)
-    return history.window(min(history.since, until - YEAR), history.until)
+    return history.window(year_before(history), history.until)
 
 
-def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Advice:
-    """What `budget` false alarms a month ask for, of one check at one instant (epoch microseconds)."""
+def year_before(history: History) -> datetime:
+    """Where that year begins."""
+    return min(history.since, min(history.until, history.as_of + TICK) - YEAR)
+
+
+def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift: Present | None = None) -> Advice:
+    """What `budget` false alarms a month ask for, of one check at one instant (epoch microseconds).
+
+    `drift` is what `qpa drift` knows of it: the runs since then count, if that is later than what is seen here.
+    """
     sample = one.sample
-    since = regime(sample.at_us, sample.value_s)
+    since = _later(regime(sample.at_us, sample.value_s), drift, sample)
     own = sample.part(np.arange(len(sample)) >= since.start)
     own = replace(own, a_month=sample.a_month)
     told = Advice(one, own, since, budget)
@@ -250,6 +284,8 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
     told = replace(told, clusters=clusters, now=now)
     if since.recent(as_of_us):
         return replace(told, why=_changed(since, of))
+    if drift is not None and drift.kind == "trend":
+        return replace(told, why=_drifting(drift, of))
     limit_s = pricing.least_limit(own, budget, clusters)
     if isnan(limit_s):
         return replace(told, why=_unreachable(told))
@@ -260,6 +296,14 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace") -> Adv
 def _told(advice: Advice, of: Price) -> float:
     """A limit as it is set: a period is less the grace that follows it."""
     return max(of.limit_s - advice.limited.told_less_s, 1.0)
+
+
+def _later(since: Regime, drift: Present | None, sample: Sample) -> Regime:
+    """The later of two ideas of when the present regime began."""
+    if drift is None or micros(drift.since_at) <= since.since_us:
+        return since
+    start = int(np.searchsorted(sample.at_us, micros(drift.since_at)))
+    return Regime(start, micros(drift.since_at), True, drift.before_s, drift.after_s, "p50")
 
 
 def _few(own: Sample, since: Regime, of: Of) -> str:
@@ -274,9 +318,16 @@ def _few(own: Sample, since: Regime, of: Of) -> str:
 
 
 def _changed(since: Regime, of: Of) -> str:
+    grew = f"{since.level} {spell.duration(since.before_s)} -> {spell.duration(since.after_s)}"
+    day = spell.day(instant(since.since_us), "UTC")
+    return f"its {_WHAT[of]} changed on {day} ({grew}), and 30 days are needed to know the new one"
+
+
+def _drifting(drift: Present, of: Of) -> str:
+    way = "growing" if drift.after_s > drift.before_s else "falling"
     return (
-        f"its {_WHAT[of]} changed on {spell.day(instant(since.since_us), 'UTC')} (p90 {spell.duration(since.before_s)} -> "
-        f"{spell.duration(since.after_s)}), and 30 days are needed to know the new one"
+        f"its {_WHAT[of]} has been {way} since {spell.day(drift.since_at, 'UTC')} ({spell.duration(drift.before_s)} -> "
+        f"{spell.duration(drift.after_s)}): what holds today need not hold in a month. See: qpa drift"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -51,7 +53,7 @@ class Limited:
     unfit: str = ""
 
 
-_LISTS = ("at_us", "value_s", "well_s", "gap_s", "weekday", "month_end")
+_SEEN = ("at_us", "value_s", "well_s", "gap_s", "weekday", "month_end")
 
 
 def kind_of(of: str) -> Of:
@@ -61,19 +63,28 @@ def kind_of(of: str) -> Of:
     return cast(Of, of)
 
 
-def limited(history: History, of: Of, late_is_real_s: float | None = None) -> list[Limited]:
+def limited(
+    history: History,
+    of: Of,
+    late_is_real_s: float | None = None,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
+) -> list[Limited]:
     """Each check of the history with its runs of the window, by name.
 
-    `late_is_real_s` is how late a run is a real problem, seconds; None: half of the time to the next one.
+    `late_is_real_s` is how late a run is a real problem, seconds; None: half of the time to the next one. `since`: the runs
+    from then on instead, as far as the session reaches back (of a grace only); `ids`: only these checks.
     """
     with history.session():
-        table = history.sql("grace")
-        lists = {name: quantiles.lists(table.column(name)) for name in _LISTS}
-        rows: list[reading.Row] = table.drop_columns(list(lists)).to_pylist()
+        asked = None if ids is None else list(ids)
+        rows: list[reading.Row] = history.sql("grace_checks", ids=asked).to_pylist()
+        every = reading.split(history.sql("grace", from_at=since or history.since, to_at=history.until, ids=asked))
         other = {} if of == "grace" else _series(history, "grace_durations" if of == "max_runtime" else "grace_gaps")
     found = []
-    for i, row in enumerate(rows):
-        runs = {name: values[i] for name, values in lists.items()}
+    for row in rows:
+        seen = every.get(row["check_id"], {})
+        runs = {name: seen[name].astype(np.float64) if seen else quantiles.NONE for name in _SEEN}
         if of == "grace":
             found.append(_grace(row, runs, late_is_real_s))
         else:

@@ -96,6 +96,19 @@ def keys(rows: Sequence[Row], by: By) -> Row:
     return names if by == "check" else names | {by: counts(row["part"] for row in rows)}
 
 
+def split(table: Any) -> dict[int, dict[str, Any]]:
+    """The columns of a table that is ordered by check, as one set of arrays a check; of weekdays and hours int64."""
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    ids = columns.pop("check_id")
+    for name in {"weekday", "hour"} & columns.keys():
+        columns[name] = columns[name].astype(np.int64)
+    if not len(ids):
+        return {}
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    ends = np.append(starts[1:], len(ids))
+    return {int(ids[a]): {name: column[a:b] for name, column in columns.items()} for a, b in zip(starts, ends, strict=True)}
+
+
 def texts(values: Iterable[str]) -> pd.Series[str]:
     return pd.Series(list(values), dtype="str")
 

@@ -39,7 +39,8 @@ MATTERS, MATTERS_S = 0.2, 1.0
 class Regime:
     """The runs since the last change: they begin with the one at place `start`, at `since_us`.
 
-    `before_s` and `after_s` are the 90th percentiles on either side of the change; `changed` is False where there was none.
+    `before_s` and `after_s` are the levels on either side of the change, 90th percentiles where `level` says so; `changed` is
+    False where there was none.
     """
 
     start: int
@@ -47,6 +48,7 @@ class Regime:
     changed: bool = False
     before_s: float = np.nan
     after_s: float = np.nan
+    level: str = "p90"
 
     def recent(self, as_of_us: int) -> bool:
         """Whether the change lies in the 30 days before."""

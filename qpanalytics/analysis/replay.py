@@ -67,6 +67,20 @@ class _Run:
 
 
 Key = tuple[str, int]
+#: A stretch of trouble: its incident, the member's name, since when.
+_Span = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One time that somebody is told of trouble: when (epoch microseconds), for which runs (check, expected time), whether for
+    something real (None: that is not known), and how long after it the last of these runs had come by itself, seconds.
+    """
+
+    at: int
+    runs: tuple[Key, ...]
+    real: bool | None
+    back_s: float
 
 
 @dataclass
@@ -88,7 +102,7 @@ def replay(
     routes, quiet hours and limits are those that people get. A page is *real* if it was for a run that ended missed, failed
     or hung, or came later than `late_is_real_s` of the policy (default: half the gap to the next run), *false* if its runs
     all came by themselves before that. Failures in a row, groups and quiet hours hold pages back: a bad run is *missed* if
-    no incident that was told covers it.
+    no notice named its check while it, or the same stretch of trouble, lasted.
     Time to notice runs from the expected time, so a long grace shows in it. `also` are further facts that were known
     then, such as what a daily analysis of drift said (`policy.events.Told`); without them drift is left out.
 
@@ -137,16 +151,24 @@ def differences(history: History, one: Alternative, other: Alternative) -> pd.Da
     return DIFF.order(frame)
 
 
+def pages(history: History, policies: Sequence[Alternative], ids: Sequence[int]) -> list[list[Page]]:
+    """The pages that each policy would have sent for these checks over the window, and what each of them was for."""
+    return [
+        [Page(at, keys, _real(keys, runs), _back_s(at, keys, runs)) for at, keys in told.pages]
+        for told, runs in _run(history, policies, ids=ids)
+    ]
+
+
 def _said(told: tuple[int, str] | None) -> str:
     return "" if told is None else f"{told[1]} at {spell.iso(told[0])}"
 
 
 def _run(
-    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = ()
+    history: History, chosen: Sequence[Alternative], also: Sequence[Event] = (), *, ids: Sequence[int] | None = None
 ) -> list[tuple[_Told, dict[Key, _Run]]]:
     with history.session():
-        happened = past(history, also)
-        ended = history.sql("replay_occurrences").to_pylist()
+        happened = past(history, also, ids=ids)
+        ended = history.sql("replay_occurrences", ids=None if ids is None else list(ids)).to_pylist()
     since_us = micros(history.since)
     found = []
     for one in chosen:
@@ -168,16 +190,17 @@ def _ended(row: Row, late_is_real_s: float | None) -> _Run:
 
 def _told(changes: Iterable[Change], since_us: int, until_us: int) -> _Told:
     found = _Told()
-    last: dict[str, Incident] = {}
-    heard: dict[str, int] = {}
+    spans: dict[_Span, int | None] = {}
+    named: set[_Span] = set()
     counted: set[tuple[str, str, int]] = set()
     for change in changes:
         if isinstance(change, IncidentChange):
-            last[change.incident.incident] = change.incident
+            spans |= _spans(change.incident)
             continue
         for incident in (change.incident,) if change.incident else change.covers:
-            last[incident.incident] = incident
-            heard.setdefault(incident.incident, change.at)
+            now = _spans(incident)
+            spans |= now
+            named |= now.keys()
         if change.at < since_us:
             continue
         found.notices += 1
@@ -186,12 +209,19 @@ def _told(changes: Iterable[Change], since_us: int, until_us: int) -> _Told:
             if key not in counted:
                 counted.add(key)
                 found.pages.append((change.at, _page(found, change, change.incident)))
-    for name, incident in last.items():
-        if name in heard:
-            for member in incident.members:
-                end = member.resolved_at if member.resolved_at is not None else incident.resolved_at
-                found.covered.setdefault(member.name, []).append((member.since_at, until_us if end is None else end))
+    for span in named:
+        _, name, since = span
+        end = spans[span]
+        found.covered.setdefault(name, []).append((since, until_us if end is None else end))
     return found
+
+
+def _spans(incident: Incident) -> dict[_Span, int | None]:
+    """Since when each member is in trouble, and until when: who comes back into an incident that lasts begins a new stretch."""
+    return {
+        (incident.incident, m.name, m.since_at): incident.resolved_at if m.resolved_at is None else m.resolved_at
+        for m in incident.members
+    }
 
 
 def _page(found: _Told, notice: Notice, incident: Incident) -> tuple[Key, ...]:
@@ -214,13 +244,10 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
     notice: list[float] = []
     noticed: set[Key] = set()
     for at, keys in told.pages:
-        judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
-        if any(judged):
-            real += 1
-        elif judged and len(judged) == len(keys):
-            false += 1
-        else:
-            unjudged += 1
+        verdict = _real(keys, runs)
+        real += verdict is True
+        false += verdict is False
+        unjudged += verdict is None
         night += within(NIGHT, tz, at)
         for key in keys:
             if key in runs and runs[key].real and key not in noticed:
@@ -236,6 +263,19 @@ def _row(one: Alternative, told: _Told, runs: dict[Key, _Run], history: History,
         "night_pages": night, "notices": told.notices, "p50": quantiles[0], "p90": quantiles[1],
         "why": _left_out(history, names),
     }  # fmt: skip
+
+
+def _real(keys: Sequence[Key], runs: dict[Key, _Run]) -> bool | None:
+    """Whether a page for these runs was for something real; None where that cannot be told of all."""
+    judged = [runs[key].real for key in keys if key in runs and runs[key].real is not None]
+    if any(judged):
+        return True
+    return False if judged and len(judged) == len(keys) else None
+
+
+def _back_s(at: int, keys: Sequence[Key], runs: dict[Key, _Run]) -> float:
+    came = [runs[key].completed for key in keys if key in runs]
+    return max(((us - at) / 1e6 for us in came if us is not None), default=nan)
 
 
 def _covered(told: _Told, key: Key, run: _Run) -> bool:

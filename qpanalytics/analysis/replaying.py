@@ -66,23 +66,29 @@ class Past:
     until_us: int
 
 
-def past(history: History, also: Iterable[Event] = ()) -> Past:
-    """The pings, pauses and looks of a history's window, and from what was under way before it on; and what else is told."""
+def past(history: History, also: Iterable[Event] = (), *, ids: Sequence[int] | None = None) -> Past:
+    """The pings, pauses and looks of a history's window, and from what was under way before it on; and what else is told.
+
+    With `ids` only these checks, and no queues.
+    """
     end = min(history.until, history.as_of + TICK)
     lead = history.since - LEAD if history.since > instant(0) + LEAD else history.since
     with history.session():
         with history.connection() as con:
             listed = con.execute("select check_id, check_name, source from checks order by check_id").fetchall()
+            listed = [row for row in listed if ids is None or row[0] in ids]
             firsts = {c: at for c, at in tables.first_pings(con).items() if c in {row[0] for row in listed}}
             promised = tables.promises(con, firsts)
             pauses = tables.pauses(con, firsts)
-        pings = history.sql("replay_pings", lead=lead, until=end)
-        spans = history.sql("replay_spans").to_pylist()
-        silent = history.sql("replay_gaps").to_pylist()
+        pings = history.sql("replay_pings", lead=lead, until=end, ids=None if ids is None else list(ids))
+        names = {check: name for check, name, _ in listed}
+        known = set(names.values())
+        spans = [row for row in history.sql("replay_spans").to_pylist() if row["name"] in known]
+        silent = [row for row in history.sql("replay_gaps").to_pylist() if row["name"] in known]
     lead_us, until_us = micros(lead), micros(end)
     columns = [pings.column(i).to_pylist() for i in range(pings.num_columns)]
-    events: list[Event] = [*(Ping(*row) for row in zip(*columns, strict=True)), *also, *_looks(history)]
-    names = {check: name for check, name, _ in listed}
+    events: list[Event] = [*(Ping(*row) for row in zip(*columns, strict=True)), *also]
+    events += _looks(history) if ids is None else []
     for check, stretches in pauses.items():
         for since, until in stretches:
             if since < until_us and until > lead_us:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,16 @@ class Checked:
     promised_s: tuple[float, ...] = ()
 
 
-def checked(history: Reading) -> Iterator[Checked]:
-    """Every check of the history by name, with the series of its window."""
+def checked(history: Reading, since: datetime | None = None, ids: Sequence[int] | None = None) -> Iterator[Checked]:
+    """Every check of the history by name, with the series of its window.
+
+    `since`: from then on instead, as far as the session reaches back; `ids`: only these have series.
+    """
+    span: dict[str, Any] = {"from_at": since or history.since, "to_at": history.until, "ids": None if ids is None else list(ids)}
     with history.session():
         rows = history.sql("drift_checks").to_pylist()
-        ran = _split(history.sql("drift_runs"))
-        expected = _split(history.sql("drift_occurrences"))
+        ran = reading.split(history.sql("drift_runs", **span))
+        expected = reading.split(history.sql("drift_occurrences", **span))
         changed = {row["check_id"]: tuple(row["begun_s"]) for row in history.sql("drift_promises").to_pylist()}
     for row in rows:
         runs, ticks = ran.get(row["check_id"]), expected.get(row["check_id"])
@@ -98,16 +103,3 @@ _UNKNOWN = {
     "start_delay": "no start pings in this window",
     "failures": "no run was counted in this window",
 }
-
-
-def _split(table: Any) -> dict[int, dict[str, Any]]:
-    """The columns of a table that is ordered by check, one set of arrays a check."""
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    ids = columns.pop("check_id")
-    for name in ("weekday", "hour"):
-        columns[name] = columns[name].astype(np.int64)
-    if not len(ids):
-        return {}
-    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
-    ends = np.append(starts[1:], len(ids))
-    return {int(ids[a]): {name: column[a:b] for name, column in columns.items()} for a, b in zip(starts, ends, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from qpanalytics.instants import instant
 #: At this rate of false discoveries a change is one.
 SURE = 0.01
 #: A change of a level by less is none that matters, as a share of the level and (lateness, start delay) of the grace.
-MATTERS, MATTERS_OF_GRACE = 0.05, 0.01
+MATTERS, MATTERS_OF_GRACE = 0.05, 0.002
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,26 @@ class Settled:
         steps = [b for b in self.breaks if b.kind != "blip"]
         return [b.kind != "blip" and not any(c.at > b.at and c.weekday in (0, b.weekday) for c in steps) for b in self.breaks]
 
+    def promised(self, b: Break) -> bool:
+        """Whether its schedule or a limit was changed when `b` happened."""
+        assert self.series is not None
+        at_s = self.series.at_s
+        return any(at_s[max(b.lo - 1, 0)] <= begun <= at_s[b.hi] for begun in self.check.promised_s)
 
-def settled(history: Reading) -> list[Settled]:
-    """Every metric of every check of the history, by check name, with the changes that matter and are sure."""
-    found = [(check, metric, _judged(check, metric)) for check in checked(history) for metric in METRICS]
+
+def settled(
+    history: Reading,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> list[Settled]:
+    """Every metric of every check of the history, by check name, with the changes that matter and are sure.
+
+    `since`, `ids` as in `checked`. How sure a change is depends on how many series are looked at, so fewer `metrics` or
+    checks find a little more.
+    """
+    found = [(check, metric, _judged(check, metric)) for check in checked(history, since, ids) for metric in metrics]
     p: list[float] = []
     for check, metric, judged in found:
         if metric in check.series:
@@ -61,20 +78,39 @@ def settled(history: Reading) -> list[Settled]:
     ]
 
 
-def regimes(history: Reading) -> dict[str, dict[str, datetime]]:
-    """When the present regime of each check began, by check and metric (`duration`, `lateness`, ...).
+@dataclass(frozen=True)
+class Present:
+    """The change that a metric's present regime began with; of a trend, which goes on, the whole since it began.
 
-    That is the latest instant at which its last step in force may have been (the end of `changed_hi_at`), so that no run
-    of the old regime is taken for one of the new; of a trend the whole since it began. A metric without a change in the
-    window is not named, nor is a change of single weekdays: all runs of the window are then of one regime. What decides
-    on a grace wants only the runs since `lateness` changed.
+    A step is dated by the latest instant at which it may have been (the end of `changed_hi_at`), so that no run of the old
+    regime is taken for one of the new. `before_s` and `after_s` are its levels, as in `qpa drift`.
     """
-    found: dict[str, dict[str, datetime]] = {}
-    for one in settled(history):
-        since = found.setdefault(one.check.check, {})
-        for b, in_force in zip(one.breaks, one.in_force, strict=True):
+
+    kind: str
+    since_at: datetime
+    before_s: float
+    after_s: float
+
+
+def present(
+    history: Reading,
+    *,
+    since: datetime | None = None,
+    ids: Sequence[int] | None = None,
+    metrics: Sequence[str] = METRICS,
+) -> dict[str, dict[str, Present]]:
+    """The change that each check's present regime began with, by check and metric; arguments as in `settled`.
+
+    A metric without a change in the window is not named, nor is a change of single weekdays: all runs of the window are then
+    of one regime. What decides on a grace wants only the runs since `lateness` changed.
+    """
+    found: dict[str, dict[str, Present]] = {}
+    for one in settled(history, since=since, ids=ids, metrics=metrics):
+        own = found.setdefault(one.check.check, {})
+        for b, in_force, (before, after) in zip(one.breaks, one.in_force, one.levels, strict=True):
             if in_force and not b.weekday and one.series is not None:
-                since[one.metric] = instant(round(one.series.at_s[b.hi if b.kind == "step" else b.at] * 1e6))
+                first = one.series.at_s[b.hi if b.kind == "step" else b.at]
+                own[one.metric] = Present(b.kind, instant(round(first * 1e6)), before, after)
     return found
 
 

@@ -8,7 +8,22 @@ import sys
 import typer
 
 from qpanalytics import spell
-from qpanalytics.cli import alerts, bring, carry, digest, drift, gather, graces, lists, prune, replay, setup
+from qpanalytics.cli import (
+    alerts,
+    bring,
+    carry,
+    digest,
+    drift,
+    explain,
+    gather,
+    graces,
+    incidents,
+    lists,
+    prune,
+    replay,
+    setup,
+    watch,
+)
 from qpanalytics.errors import QpaError
 
 app = typer.Typer(
@@ -20,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (setup, bring, carry, gather, prune, lists, graces, drift, replay, digest, alerts):
+for module in (setup, bring, carry, gather, prune, lists, graces, drift, replay, digest, watch, incidents, alerts, explain):
     module.register(app)
 
 #: Exit status after Ctrl-C, as shells have it.

@@ -42,6 +42,10 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
         from qpanalytics.cli.examine_channels import channels
 
         yield from channels(settings, asked.folder, store.path, clock)
+    if settings.source:
+        from qpanalytics.cli.examine_watch import watched
+
+        yield from watched(settings, store.path, clock)
     try:
         yield from _store(store)
         if store.exists():
@@ -49,7 +53,7 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
     except QpaError as error:
         yield Seen("bad", f"store: {error}")
         return
-    if any(table.kind != "files" for table in settings.source):
+    if settings.source:
         from qpanalytics.cli.examine_sources import sources
 
         yield from sources(settings, asked.folder, store, clock)

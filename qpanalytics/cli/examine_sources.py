@@ -33,7 +33,7 @@ SAME_DOWN_US = 5_000_000
 
 def sources(settings: Settings, folder: Path, store: Store, clock: datetime) -> Iterator[Seen]:
     """Each source of the configuration: a question to it, its last look, the pace that it needs."""
-    live = [table for table in settings.source if table.kind != "files"]
+    live = settings.source
     history = _history(store, settings, clock) if store.exists() else None
     for table in live:
         yield from _asked(table, folder, history, clock)
@@ -55,7 +55,7 @@ def _asked(table: SourceTable, folder: Path, history: History | None, clock: dat
     """Whether the source answers, and what it may tell."""
     from qpanalytics.cli.options import now
     from qpanalytics.sources import open_configured
-    from qpanalytics.sources.base import SnapshotSource
+    from qpanalytics.sources.base import SnapshotSource, TailSource
 
     name = spell.plain(table.name)
     try:
@@ -63,6 +63,9 @@ def _asked(table: SourceTable, folder: Path, history: History | None, clock: dat
         try:
             if isinstance(source, SnapshotSource):
                 yield from _shown(name, source.snapshot({}))
+                return
+            if isinstance(source, TailSource):
+                yield Seen("ok", f"source {name}: it can be read, with {spell.plural(len(source.files()), 'file')}")
                 return
             seen = source.checks()
             yield Seen("ok", f"source {name}: it answers, with {spell.plural(len(seen), 'check')}")

@@ -77,7 +77,7 @@ def _wanted(settings: Settings, names: Sequence[str]) -> list[SourceTable]:
     from qpanalytics.errors import ConfigError, UsageError
     from qpanalytics.spell import quoted
 
-    live = [table for table in settings.source if table.kind != "files"]
+    live = settings.source
     if not live:
         raise ConfigError("qpa.toml has no [[source]] to collect from; `qpa init` shows one, or take files: qpa import FILE")
     for name in names:

@@ -127,9 +127,13 @@ def say_as_of(why: str) -> None:
 
 def instant(option: str, text: str | None, clock: datetime) -> datetime | None:
     """An instant as people type it; UsageError names the option."""
-    from qpanalytics import opening
+    from qpanalytics import spell
+    from qpanalytics.errors import UsageError
 
-    return opening.instant(option, text, clock)
+    try:
+        return None if text is None else spell.parse_instant(text, now=clock)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def zone_of(tz: str | None) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import looks as queue_looks
-from qpanalytics.collect import pieces, snapshots
+from qpanalytics.collect import naming, packed, pieces, snapshots
 from qpanalytics.collect.intake import add_pings, count, name_checks, new_since
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
@@ -52,6 +52,8 @@ def feed(store: Store, state: State, *, progress: Callable[[int, int], None] | N
                 con.execute("insert into store.fed values (?, ?)", [identity, waiting[-1].piece])
             last = fed_up_to(con, identity)
         state.drop(last)
+        if not waiting:
+            break  # a store in another's place has them all, whatever was known of it
     return fed
 
 
@@ -76,17 +78,18 @@ def _take(
 
 def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[Piece], fed: Fed) -> dict[int, int | None]:
     """Everything of one source but the ledger; returns the checks to derive again, and since when pings are new."""
-    rows = {piece.piece: pieces.rows(piece) for piece in waiting if piece.rows is not None}
+    rows = {p.piece: packed.rows(p) for p in waiting if p.rows is not None or p.said.get("rows")}
     numbers = _fetches(con, source, waiting, rows)
     fed.looks += queue_looks.take(con, source, [p for p in waiting if p.kind == "snapshot"], numbers)
     waiting = [p for p in waiting if p.kind != "snapshot"]
     if all(p.kind == "end" for p in waiting):
         return {}
     _stage(con, waiting, numbers, rows)
-    labels = {c.key: snapshots.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
+    labels = {c.key: naming.label(c) for p in waiting if p.kind == "checks" for c in pieces.seen_checks(p)}
     name_checks(con, source, labels, waiting[0].at)
     before = count(con, "select count(*) from store.pings")
-    add_pings(con, source, 0, numbered=True)
+    # rows of files have no numbers: of two that are equal, read at different looks, one stays
+    add_pings(con, source, 0, numbered=not any(p.kind == "lines" for p in waiting))
     fed.pings += count(con, "select count(*) from store.pings") - before
     con.execute(
         """
@@ -101,7 +104,7 @@ def _take_source(con: duckdb.DuckDBPyConnection, source: str, waiting: Sequence[
             touched |= dict.fromkeys(snapshots.apply(con, source, pieces.seen_checks(piece), piece.at))
     touched |= new_since(con, "fetch_id in (select unnest($fetches))", {"fetches": list(numbers.values())})
     ids = dict(con.execute("select key, check_id from store.checks where source = ?", [source]).fetchall())
-    watch(con, [(ids[key], micros(a), micros(b)) for p in waiting for key, a, b in pieces.spans(p) if key in ids])
+    watch(con, [(ids[key], micros(a), micros(b)) for p in waiting for key, a, b in pieces.spans(p, ids) if key in ids])
     _replies(con, ids, waiting)
     return touched
 
@@ -115,7 +118,7 @@ def _stage(
         for p in waiting
         if p.piece in rows
     ]
-    table = pa.concat_tables(parts) if parts else pieces.empty()
+    table = pa.concat_tables(parts) if parts else packed.empty()
     tables.put(con, "staged_pings", table.append_column("row_no", pa.array(np.arange(len(table)), pa.int64())))
 
 
@@ -141,9 +144,9 @@ def _fetches(
                 [known[look], known[look], source, "snapshot" if mine[0].kind == "snapshot" else "live", look, mine[0].at],
             )
         brought = sum(len(rows[p.piece]) for p in mine if p.piece in rows)
-        bad = sum(int(p.said["bad"]) for p in mine if p.kind == "pings")
+        bad = sum(int(p.said["bad"]) for p in mine if p.kind in ("pings", "lines"))
         brought += sum(queue_looks.rows(p) for p in mine if p.kind == "snapshot")
-        reached = [b for p in mine for _, _, b in pieces.spans(p)]
+        reached = [b for p in mine for _, _, b in pieces.spans(p, [""])]
         reached += [queue_looks.taken_at(p) for p in mine if p.kind == "snapshot"]
         con.execute(
             """
@@ -217,7 +220,7 @@ def _replies(con: duckdb.DuckDBPyConnection, ids: dict[str, int], waiting: Seque
             "counted": pa.array([p.said["count"] for p in replies], pa.int64()),
             "reply_rows": pa.array([p.said["reply_rows"] or 0 for p in replies], pa.int64()),
             "why": pa.array([p.said["why"] for p in replies], pa.string()),
-            "empty": pa.array([p.rows is None for p in replies], pa.bool_()),
+            "empty": pa.array([p.rows is None and not p.said.get("rows") for p in replies], pa.bool_()),
             "at": tables.instants([micros(p.at) for p in replies]),
         }
     )

@@ -15,8 +15,9 @@ import duckdb
 
 from qpanalytics.collect.feed import watch
 from qpanalytics.collect.folded import folded, literal
-from qpanalytics.collect.intake import CONFIG, SAME_NUMBER, SAME_ROW, candidates, join_feeds
+from qpanalytics.collect.intake import CONFIG, SAME_NUMBER, SAME_ROW, join_feeds
 from qpanalytics.collect.lookback import OF_LOOKS, looks_columns, take_looks
+from qpanalytics.collect.naming import candidates
 from qpanalytics.errors import InputError, ScheduleError
 from qpanalytics.ledger.build import build
 from qpanalytics.schedules import parse

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from qpanalytics.collect.naming import candidates
 from qpanalytics.instants import micros
 from qpanalytics.ledger.build import build
 
@@ -172,17 +173,6 @@ def name_checks(
         used[name] = source
         rows.append((number, name, source, key, label, tried_at))
     con.executemany("insert into store.checks values (?, ?, ?, ?, ?, ?)", rows)
-
-
-def candidates(key: str, label: str, source: str, *, twin: bool) -> Iterable[str]:
-    """Public names by falling beauty; `twin`: another check of the same source has the label."""
-    yield label
-    yield f"{label}-{key[:6]}" if twin else f"{source}/{label}"
-    yield f"{source}/{label}-{key[:6]}"
-    number = 2
-    while True:
-        yield f"{source}/{label}-{number}"
-        number += 1
 
 
 #: What makes two rows the same ping. Rows of files are numbered by us (k) where they are equal; where the source numbers

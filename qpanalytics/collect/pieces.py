@@ -1,32 +1,24 @@
 """What one look at a source saw, in pieces that can be set aside one at a time.
 
 `checks`: the list of checks. `still`: checks that had no new ping, so that nothing was asked. `pings`: what one reply
-held. `snapshot`: how all queues and workers of a server looked. `end`: how the look went; a look without one was cut short.
+held. `lines`: what was appended to one file. `snapshot`: how all queues and workers of a server looked. `end`: how the look
+went; a look without one was cut short. A few rows are JSON, so that whoever reads them needs no Arrow; see `packed.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from qpanalytics.instants import instant, micros
-from qpanalytics.sources.base import Batch, Ping, PingColumns, QueueLook, SeenCheck, Snapshot, WorkerLook
+from qpanalytics.sources.base import Appended, Batch, Ping, QueueLook, SeenCheck, Snapshot, WorkerLook
 from qpanalytics.store.state import Piece
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-_PINGS = pa.schema(
-    {
-        "check_name": pa.string(), "received_at": _INSTANT, "kind": pa.string(), "n": pa.int64(), "run_id": pa.string(),
-        "duration_s": pa.float64(), "exit_status": pa.int16(), "host": pa.string(), "body": pa.string(),
-    }
-)  # fmt: skip
-#: A piece is of one check, so its key is said once.
-_KEPT = pa.schema(list(_PINGS)[1:])
+#: So many pings of one reply are set aside as JSON.
+FEW = 100
 
 
 def checks(look: str, source: str, at: datetime, seen: Sequence[SeenCheck]) -> Piece:
@@ -55,9 +47,30 @@ def pings(look: str, source: str, at: datetime, check: SeenCheck, batch: Batch) 
         "span": None if span is None else [micros(span[0]), micros(span[1])],
         "reply_rows": batch.next_cursor.get("window"),
         "bad": batch.bad,
+        "lost": batch.lost,
         "why": batch.why,
     }
-    return Piece(look, source, "pings", at, said, _packed(batch.rows) if batch.rows else None)
+    if len(batch.rows) > FEW:
+        from qpanalytics.collect.packed import packed
+
+        return Piece(look, source, "pings", at, said, packed(batch.rows))
+    said["rows"] = [_row(ping) for ping in batch.rows]
+    return Piece(look, source, "pings", at, said)
+
+
+def lines(look: str, source: str, at: datetime, appended: Appended) -> Piece:
+    """The rows that a file got since the last look, each with the name of its check; the file's name stays here."""
+    said = {
+        "rows": [[name, *_row(ping)] for name, ping in appended.rows],
+        "bad": appended.bad,
+        "why": appended.why,
+    }
+    return Piece(look, source, "lines", at, said)
+
+
+def quiet(look: str, source: str, at: datetime, since: datetime, until: datetime) -> Piece:
+    """That every check which the source ever showed is known whole in [since, until)."""
+    return Piece(look, source, "still", at, {"every": [micros(since), micros(until)]})
 
 
 def snapshot(look: str, source: str, system: str, at: datetime, seen: Snapshot) -> Piece:
@@ -100,9 +113,10 @@ def _text(value: str) -> str:
     return value.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def end(look: str, source: str, at: datetime, kind: str, why: str) -> Piece:
-    """How the look went: `why` is empty where all went well."""
-    return Piece(look, source, "end", at, {"kind": kind, "why": why})
+def end(look: str, source: str, at: datetime, kind: str, why: str, unread: Sequence[str] | None = None) -> Piece:
+    """How the look went: `why` is empty where all went well. `unread` are the keys of checks that could not be read although
+    all others were; None where the look as a whole failed."""
+    return Piece(look, source, "end", at, {"kind": kind, "why": why, "unread": None if unread is None else list(unread)})
 
 
 def seen_checks(piece: Piece) -> list[SeenCheck]:
@@ -110,9 +124,12 @@ def seen_checks(piece: Piece) -> list[SeenCheck]:
     return [SeenCheck(**{**said, "tags": tuple(said["tags"])}) for said in piece.said["checks"]]
 
 
-def spans(piece: Piece) -> list[tuple[str, datetime, datetime]]:
-    """The spans (key, since, until) in which a piece proves that no ping is missing."""
+def spans(piece: Piece, every: Iterable[str] = ()) -> list[tuple[str, datetime, datetime]]:
+    """The spans (key, since, until) in which a piece proves that no ping is missing; `every` check the source ever showed."""
     if piece.kind == "still":
+        if "every" in piece.said:
+            a, b = piece.said["every"]
+            return [(key, instant(a), instant(b)) for key in every]
         return [(key, instant(a), instant(b)) for key, a, b in piece.said["spans"]]
     if piece.kind == "pings" and piece.said["span"] is not None:
         a, b = piece.said["span"]
@@ -120,27 +137,14 @@ def spans(piece: Piece) -> list[tuple[str, datetime, datetime]]:
     return []
 
 
-def rows(piece: Piece) -> pa.Table:
-    """The pings of a piece, under the key of their check."""
-    if piece.rows is None:
-        return _PINGS.empty_table()
-    found = pa.ipc.open_stream(piece.rows).read_all()
-    if "check_name" in found.column_names:  # as set aside by an earlier release
-        return found
-    return found.add_column(0, "check_name", pa.repeat(piece.said["key"], len(found)))
+def few(piece: Piece) -> list[tuple[str, Ping]]:
+    """The pings of a piece that are JSON, each under the key of its check."""
+    found = piece.said.get("rows", ())
+    if piece.kind == "lines":
+        return [(key, Ping(instant(us), *rest)) for key, us, *rest in found]
+    return [(piece.said["key"], Ping(instant(us), *rest)) for us, *rest in found]
 
 
-def empty() -> pa.Table:
-    """No pings, in the columns of all."""
-    return _PINGS.empty_table().append_column("file_no", pa.array([], pa.int32()))
-
-
-def _packed(found: Sequence[Ping]) -> bytes:
-    if isinstance(found, PingColumns):
-        columns = list(found.columns)
-    else:
-        columns = [pa.array(values, field.type) for values, field in zip(zip(*found, strict=True), _KEPT, strict=True)]
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _KEPT, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
-        stream.write_table(pa.table(columns, schema=_KEPT))
-    return bytes(sink.getvalue())
+def _row(ping: Ping) -> list[Any]:
+    """A ping as JSON can hold it."""
+    return [micros(ping.received_at), *ping[1:]]

@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from qpanalytics import spell
-from qpanalytics.collect import pieces
+from qpanalytics.collect import appended, pieces
 from qpanalytics.errors import SourceError
-from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Snapshot, SnapshotSource, Source
+from qpanalytics.sources.base import Batch, Cursor, SeenCheck, Snapshot, SnapshotSource, Source, TailSource
 from qpanalytics.store.state import Piece, State
 
 #: Sources looked at at a time, and replies asked of one source at a time.
@@ -55,6 +55,8 @@ class Look:
     bad: int = 0
     failed: int = 0
     why: str = ""
+    #: Keys of checks that could not be read, in a look that came to its end.
+    unread: list[str] | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -69,7 +71,7 @@ class Collector:
     stop: threading.Event = field(default_factory=threading.Event)
     step: Callable[[int, int], None] | None = None
 
-    def collect(self, sources: Sequence[Source | SnapshotSource]) -> list[Look]:
+    def collect(self, sources: Sequence[Source | SnapshotSource | TailSource]) -> list[Look]:
         """One look at each source; one that fails never keeps the others from being read."""
         progress = _Progress(self.step)
         with _uncounted(), ThreadPoolExecutor(max_workers=min(SOURCES, max(len(sources), 1))) as pool:
@@ -80,7 +82,7 @@ class Collector:
                 self.stop.set()
                 raise
 
-    def _look(self, source: Source | SnapshotSource, progress: _Progress) -> Look:
+    def _look(self, source: Source | SnapshotSource | TailSource, progress: _Progress) -> Look:
         look, at = uuid.uuid4().hex, self.clock()
         found = Look(source.name)
         resting = self.state.resting(source.name)
@@ -92,16 +94,20 @@ class Collector:
             self._snapshot(source, look, at, found, until, progress)
             return found
         try:
+            if isinstance(source, TailSource):
+                appended.read(self.state, source, look, at, found, until, self.clock)
+                return found
             seen = list({check.key: check for check in self._tried(source.checks, until)}.values())
             found.checks = len(seen)
             self.state.keep([pieces.checks(look, source.name, at, seen)])
-            self._read(source, look, at, seen, found, until, progress)
+            found.unread = self._read(source, look, at, seen, found, until, progress)
         except SourceError as error:
             found.why = str(error)
             self._rest(source.name, error)
         finally:
             if not self.stop.is_set():
-                self.state.keep([pieces.end(look, source.name, self.clock(), "live", found.why)], looked=(source.name, at))
+                end = pieces.end(look, source.name, self.clock(), "live", found.why, found.unread)
+                self.state.keep([end], looked=(source.name, at))
         return found
 
     def _snapshot(
@@ -141,8 +147,12 @@ class Collector:
         found: Look,
         until: datetime,
         progress: _Progress,
-    ) -> None:
-        """The pings of every check that has new ones; pieces and cursors are kept together as they come."""
+    ) -> list[str]:
+        """The pings of every check that has new ones; pieces and cursors are kept together as they come.
+
+        Returns the checks that could not be read.
+        """
+        unread: list[str] = []
         cursors = self.state.cursors(source.name)
         quiet, asking = {}, []
         for check in seen:
@@ -185,6 +195,7 @@ class Collector:
                             found.asked += 1
                             continue
                         in_a_row += 1
+                        unread.append(check.key)
                         found.why = found.why or str(error)
                         if error.permanent or in_a_row >= HOPELESS or self.clock() >= until:
                             raise error
@@ -197,6 +208,7 @@ class Collector:
                     future.cancel()
                 if kept:
                     self.state.keep(kept, moved)
+        return unread
 
     def _batches(
         self, source: Source, check: SeenCheck, cursor: Cursor, until: datetime
@@ -280,6 +292,7 @@ def agree_on_cursors(state: State, fed: int) -> bool:
 
     A store that was deleted or put back from a copy lacks what was fed and forgotten since. True if it was so.
     """
+    state.know_fed(fed)
     if state.dropped() > fed:
         state.forget_cursors()
         return True

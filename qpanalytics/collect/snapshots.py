@@ -13,14 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from qpanalytics import spell
+from qpanalytics.collect.naming import label
 from qpanalytics.instants import instant, micros
 from qpanalytics.ledger import tables
 from qpanalytics.sources.base import SeenCheck
-
-
-def label(check: SeenCheck) -> str:
-    """What people call it; a check without any name is called by its key."""
-    return check.label.strip() or f"unnamed-{check.key[:6]}"
 
 
 def apply(con: duckdb.DuckDBPyConnection, source: str, seen: Sequence[SeenCheck], at: datetime) -> set[int]:

@@ -29,7 +29,8 @@ SORTED = 1_000_000
 class Scope:
     """What a session shows: occurrences of [since, until) as known at as_of, of the checks in `firsts`.
 
-    `firsts` holds each check's first ping (epoch microseconds, None without one), `promised` its versions.
+    `firsts` holds each check's first ping (epoch microseconds, None without one), `promised` its versions. `back_to` is how
+    far back `judged` reaches where that is further than the window and the trailing days.
     """
 
     as_of: datetime
@@ -38,6 +39,7 @@ class Scope:
     firsts: Mapping[int, int | None]
     promised: Mapping[int, Sequence[Version]]
     excuses: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    back_to: datetime | None = None
 
 
 def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
@@ -65,7 +67,8 @@ def prepare(con: duckdb.DuckDBPyConnection, scope: Scope) -> None:
 
     tell_to = min(scope.as_of, scope.until)
     tell_from = tell_to - TRAILING
-    _run(con, "reach", _REACH, least=min(scope.since, tell_from), since=scope.since)
+    least = min(scope.since, tell_from)
+    _run(con, "reach", _REACH, least=least, back=min(least, scope.back_to or least), since=scope.since)
     ahead, upcoming = _ahead(con, promised, spans, firsts, as_of_us)
     tables.put(con, "ahead", ahead)
     tables.put(con, "upcoming", upcoming)
@@ -119,10 +122,12 @@ select r.* exclude (version, expected_at, limit_at, own_limit_at),
     case when a.seq is null then r.own_limit_at else coalesce(m.limit_at, a.limit_at) end as own_limit_at
 from stood r left join adrift a using (check_id, seq) left join moved m using (check_id, seq)
 """
-# Downs that began before the window are counted from the success before it, so facts reach back that far.
+# Downs that began before the window are counted from the success before it, so facts reach back that far (`from_at`), or
+# further where somebody asks (`facts_at`).
 _REACH = """
 select k.check_id, coalesce(max(r.completed_at), '-infinity'::timestamptz) as success_at,
-    least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at
+    least($least, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as from_at,
+    least($back, coalesce(max(r.completed_at), '-infinity'::timestamptz)) as facts_at
 from kinds k left join stood r on r.check_id = k.check_id and r.success and r.completed_at <= $since
 group by k.check_id
 """
@@ -134,8 +139,9 @@ select r.check_id, r.success_at,
         else least($since, max(expected_at) filter (where outcome in ('on_time', 'late')),
             coalesce(max(expected_at) filter (where outcome not in ('on_time', 'late')), $since)) end as from_at
 from reach r left join (
-    select check_id, expected_at, outcome from judged
-    where expected_at < $since and vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
+    select check_id, expected_at, outcome from judged join reach using (check_id)
+    where expected_at < $since and expected_at >= from_at
+        and vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
 ) using (check_id)
 group by r.check_id, r.success_at
 """
@@ -176,7 +182,7 @@ order by check_id, seq
 """
 _VISIBLE = """
 select o.* from store.occurrences o join reach r using (check_id)
-where o.expected_at >= r.from_at
+where o.expected_at >= r.facts_at
     and case when o.closed_at is null then o.window_start_at else o.closed_at end <= $as_of
 """
 # Runs of rolling schedules that had not completed by then lie where they started, not where they ended.
@@ -291,7 +297,7 @@ def _ahead(
         "select l.check_id, epoch_us(l.horizon_at) from store.ledger l semi join kinds using (check_id)"
     ).fetchall()
     horizons = dict(stored)
-    reach = dict(con.execute("select check_id, epoch_us(greatest(from_at, '1900-01-01')) from reach").fetchall())
+    reach = dict(con.execute("select check_id, epoch_us(greatest(facts_at, '1900-01-01')) from reach").fetchall())
     anchors = _anchors(con, spans)
     parts: list[pa.Table] = []
     coming: list[tuple[int, int, int]] = []

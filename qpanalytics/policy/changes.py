@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 #: What became of an incident: `joined` and `left` are about one `member` of it.
@@ -79,6 +79,18 @@ class Incident:
     def check(self) -> str:
         """The name of its first member."""
         return self.members[0].name
+
+    @classmethod
+    def heard(cls, said: Mapping[str, Any]) -> Incident:
+        """An incident as it was written as plain values, by this version or another."""
+        known = {one.name for one in fields(cls)}
+        of_member = {one.name for one in fields(Member)}
+        members = tuple(
+            Member(**{**{k: v for k, v in m.items() if k in of_member}, "tags": tuple(m.get("tags", ()))})
+            for m in said["members"]
+        )
+        told = tuple(said.get("told", ()))
+        return cls(**{**{k: v for k, v in said.items() if k in known}, "members": members, "told": told})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from qpanalytics.ledger.versions import schedule_of
 from qpanalytics.schedules import Schedule
 
-#: Asked so often it is worth laying out this many ticks at a time; a tick of the watch asks once or twice.
-OFTEN, AHEAD = 4, 512
+#: Asked so often it is worth laying out this many ticks at a time; a minute of the watch asks less, and needs no NumPy.
+OFTEN, AHEAD = 200, 512
 #: More are not kept: some 8 MB.
 MOST = 200_000
 

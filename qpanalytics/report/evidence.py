@@ -113,7 +113,7 @@ def dots(of: Dots) -> Markup:
     rest; a limit far above them is named and not drawn.
     """
     values = sorted(v for _, v in of.points)
-    levels = [level.value_s for level in of.levels]
+    levels = [*(level.value_s for level in of.levels), *(value for _, value in of.path)]
     low, top = _reach(values, levels)
     near = of.limit_s is not None and of.limit_s <= 4 * top
     ticks = time_ticks(low, max(top, of.limit_s if near and of.limit_s else 0.0))
@@ -144,6 +144,8 @@ def dots(of: Dots) -> Markup:
         if level.label:
             middle = (start + end) / 2
             body.append(_label(middle, height - 5, level.label, "q-label", left + 2))
+    if of.path or of.ahead:
+        body += _led(of, x, y, left)
     if of.limit_s is not None and near:
         edge = svg.number(y.at(of.limit_s))
         body.append(f'<path class="q-limit" d="M{svg.number(left)} {edge}H{WIDE - RIGHT:g}"/>')
@@ -151,6 +153,27 @@ def dots(of: Dots) -> Markup:
     elif of.limit_s is not None:
         body.append(_text(left + 2, TOP - 4, f"{of.limit_label}, far above", "q-limit-label"))
     return svg.picture(WIDE, HIGH, of.alt, "".join(body), "q-figure", hover=False)
+
+
+def _led(of: Dots, x: Axis, y: Axis, left: float) -> list[str]:
+    """The line that need not be level, and where it leads: dashes in a cone, up to the point at which it meets the limit."""
+    at = [(x.at(us), y.at(value)) for us, value in of.path]
+    body = [f'<path class="q-level" d="{_joined(at)}"/>'] if at else []
+    if of.ahead is not None:
+        way = [(x.at(us), y.at(value)) for us, value in of.ahead.path]
+        (start_x, start_y), (met_x, met_y) = way[0], way[-1]
+        lo, hi = x.at(of.ahead.lo_us), x.at(of.ahead.hi_us)
+        cone = _joined([(start_x, start_y), (lo, met_y), (hi, met_y)])
+        body.append(f'<path class="q-cone" d="{cone}Z"/><path class="q-ahead" d="{_joined(way)}"/>')
+        body.append(f'<circle class="q-met" cx="{svg.number(met_x)}" cy="{svg.number(met_y)}" r="3"/>')
+        body.append(_label(met_x, met_y + 16, of.ahead.label, "q-limit-label", left + 2))
+    if at and of.path_label:
+        body.append(_text(at[-1][0] - 6, at[-1][1] - 5, of.path_label, "q-label", "end"))
+    return body
+
+
+def _joined(at: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{svg.number(px)} {svg.number(py)}" for px, py in at)
 
 
 SHARES = {0.0: 0.25, 0.5: 0.25, 0.8: 0.1, 0.9: 0.05, 0.95: 0.01, 0.97: 0.01, 0.99: 0.005}

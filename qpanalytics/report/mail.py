@@ -74,6 +74,7 @@ def mail(facts: Facts, *, about: str = "", link: str = "", attached: str = "") -
             key=_key(shown),
             preheader=preheader,
             notes=[(heading, *_noted(findings)) for heading, findings in _asides(facts) if findings],
+            alerts=_alerts(facts),
             unseen=_unseen(facts),
             others=_others(facts),
             whole=_whole(link, attached),
@@ -134,11 +135,15 @@ def _rest(facts: Facts, most: int) -> str:
 
 
 def _asides(facts: Facts) -> tuple[tuple[str, Sequence[Finding]], ...]:
-    return (("Getting better", facts.better), ("Worth knowing", facts.notes))
+    return (("What you can quieten", facts.quieten), ("Getting better", facts.better), ("Worth knowing", facts.notes))
 
 
 def _noted(findings: Sequence[Finding]) -> tuple[list[Finding], str]:
     return [_shortened(finding) for finding in findings[:NOTES_SHOWN]], wording.more(findings, NOTES_SHOWN)
+
+
+def _alerts(facts: Facts) -> list[str]:
+    return [_cut(said) for said in facts.alerts]
 
 
 def _unseen(facts: Facts) -> list[str]:
@@ -210,6 +215,7 @@ def _text(facts: Facts, shown: Sequence[Shown], rest: str, whole: str, link: str
         _found(shown, rest),
         _key_line(shown),
         *asides,
+        section("Alerts", [line for said in _alerts(facts) for line in bullet(said, WIDTH)]),
         section("What we could not see", [line for said in _unseen(facts) for line in bullet(said, WIDTH)]),
         [line for said in _others(facts) for line in wrapped(said, WIDTH)],
         [where] if where else [],

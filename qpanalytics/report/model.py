@@ -86,7 +86,8 @@ class Figure:
 
     `unit` "count": `value` is a number of occurrences. "seconds": a length of time. "share": `value` of `of`
     occurrences. `checks` says how many checks it comes from, where that helps; `before` is None where there is nothing
-    to compare with. `key` names the sum of the table it must equal (see `figures`), or is a name of its own.
+    to compare with. `parts` are what a count is made of, each with its word. `key` names the sum of the table it must
+    equal (see `figures`), or is a name of its own.
     """
 
     key: str
@@ -97,6 +98,7 @@ class Figure:
     before: float | None = None
     before_of: int | None = None
     checks: int | None = None
+    parts: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ class CheckRow:
     Three sorts. With a schedule: `tally`, `lateness`, `grace_s`. Cannot be judged by its ticks: `gaps` is given, shown
     instead of rate and lateness, and `tally` stays empty. Without a schedule: `schedule` is None, and only `runs` and
     `failures` (completions of the window, and how many of them failed), strip and durations are shown. `down_since_at`
-    is given where the check is down at as_of, also if it went down after the window.
+    is given where the check is down at as_of, also if it went down after the window. `suggested_s` is the grace that keeps
+    the budget of false alarms; None where none is recommended, or nobody asked.
     """
 
     check: str
@@ -186,6 +189,7 @@ class CheckRow:
     duration: Quantile = Quantile(None)
     trend: Trend | None = None
     grace_s: float | None = None
+    suggested_s: float | None = None
     gaps: Gaps | None = None
     runs: int = 0
     failures: int = 0
@@ -236,11 +240,23 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """Where a line leads: `path` from the last run to the limit, met at `met_us`, or at any time from `lo_us` to `hi_us`."""
+
+    path: tuple[tuple[int, float], ...]
+    met_us: int
+    lo_us: int
+    hi_us: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dots:
     """A figure of one dot a run (duration or lateness, seconds) with a line for what holds (the 95th percentile).
 
     `limit_s` draws the grace or max runtime; `changes` are dotted uprights with a label ("change on 12 Nov"), epoch
-    microseconds; `alt` is the sentence with the finding, for those who do not see the figure.
+    microseconds; `path` is a line that need not be level, with its label at its end, and `ahead` where it leads; `alt` is the
+    sentence with the finding, for those who do not see the figure.
     """
 
     check: str
@@ -255,6 +271,9 @@ class Dots:
     changes: tuple[tuple[int, str], ...] = ()
     limit_s: float | None = None
     limit_label: str = ""
+    path: tuple[tuple[int, float], ...] = ()
+    path_label: str = ""
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +306,8 @@ class Arrivals:
 class Facts:
     """One digest.
 
-    `needs` all findings that ask for somebody, worst first (a page shows the first seven); `better` what recovered;
+    `needs` all findings that ask for somebody, worst first (a page shows the first seven); `quieten` what pages for nothing;
+    `better` what recovered;
     `notes` what is worth knowing and asks for nothing (new, not judged yet, cannot tell). `rows` are the checks
     that did not keep every promise or cannot be judged, worst first; `kept` the others, folded; every check is in
     exactly one of the two. `totals` must equal the sum of the tallies of both (`Tally.total`), and `figures`
@@ -295,7 +315,8 @@ class Facts:
     None where nothing states it; `unseen_s` what is missing, seconds added over checks; `unseen` a sentence for
     each thing that could not be seen. `notices` stand under the headline (a report that ends where its files end).
     `rules` are the accounting rules, `command` gives the same numbers. `made_by` names version and store; no time
-    is known but those of `window`. `queues` is None where nothing was ever looked at.
+    is known but those of `window`. `queues` is None where nothing was ever looked at. `alerts` tells how alerting itself
+    did, one sentence each.
     """
 
     window: Window
@@ -304,6 +325,7 @@ class Facts:
     rows: tuple[CheckRow, ...]
     kept: tuple[CheckRow, ...] = ()
     needs: tuple[Finding, ...] = ()
+    quieten: tuple[Finding, ...] = ()
     better: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     evidence: tuple[Dots | Arrivals, ...] = ()
@@ -315,6 +337,7 @@ class Facts:
     command: str = ""
     made_by: str = ""
     queues: QueueFacts | None = None
+    alerts: tuple[str, ...] = ()
 
     @property
     def checks(self) -> int:

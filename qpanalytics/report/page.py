@@ -40,9 +40,14 @@ def fragment(facts: Facts) -> str:
 
 
 def _style(facts: Facts) -> Markup:
-    """The style sheet; that of queues only where there are some."""
-    own = style_of("style.css")
+    """The style sheet; those of queues and of lines that lead somewhere only where there are some."""
+    own = style_of("style.css") + drift_style(facts.evidence)
     return own if facts.queues is None else own + Markup(_lines("queues.css"))
+
+
+def drift_style(figures: Sequence[Dots | Arrivals]) -> Markup:
+    """What lines that lead somewhere need, where one does."""
+    return Markup(_lines("drift.css") if any(isinstance(of, Dots) and of.ahead for of in figures) else "")
 
 
 def _lines(name: str) -> str:
@@ -75,8 +80,8 @@ def environment() -> Environment:
     )
     made.filters.update(shown=wording.shown, say=wording.say, plain=spell.plain)
     words = (
-        "amount as_of basis change down_now figure interval kept kind lead legend more options parts rate schedule seen subtitle "
-        "tally title unjudged unseen verdict when"
+        "amount as_of basis change down_now figure graces interval kept kind lead legend more options parts rate "
+        "schedule seen subtitle suggested tally title unjudged unseen verdict when"
     )
     made.globals.update({name: getattr(wording, name) for name in words.split()})
     made.globals.update(

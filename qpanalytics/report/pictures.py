@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from qpanalytics import spell
-from qpanalytics.instants import TICK, micros
+from qpanalytics.instants import TICK, instant, micros
+from qpanalytics.report import leading
 from qpanalytics.report.model import FEW, Arrivals, Dots, Level, Mark, Strip, Trend
 from qpanalytics.report.window import midnight
 from qpanalytics.verdict.cases import EARLIER, Case
@@ -102,15 +103,23 @@ def evidence(
         return ()
     since = min(history.since - EARLIER * (history.until - history.since), history.since - timedelta(days=STRIP_DAYS))
     since = max(since, history.until - timedelta(days=90))  # what a session holds for sure
+    until_us = micros(history.until)
+    changes = [change for case, finding in wanted if (change := leading.told_of(case, finding)) is not None]
+    since = max(min([since, *(instant(leading.begins(change, until_us)) for change in changes)]), history.back_to or since)
     rows = history.sql("points", ids=[case.check_id for case, _ in wanted], from_at=since, to_at=history.until)
     points: dict[tuple[int, str], list[tuple[int, float | None]]] = {}
     for row in rows.to_pylist():
         points.setdefault((row["check_id"], row["what"]), []).append((row["at_us"], row["value_s"]))
     made: list[Dots | Arrivals] = []
+    voice = Voice(history.since, history.until, history.as_of, tz)
     for case, finding in wanted:
-        what = "duration" if finding.kind == "slower" else "lateness"
+        change = leading.told_of(case, finding)
+        what = "duration" if finding.kind == "slower" else "lateness" if change is None else change.metric
         found = points.get((case.check_id, what), [])
-        if finding.kind in ("slower", "later"):
+        if change is not None:
+            came = [(at, value) for at, value in found if value is not None]
+            made.append(leading.drawn(case, change, came, finding.sentence, voice))
+        elif finding.kind in ("slower", "later"):
             made.append(_dots(history, case, finding, found, what, tz))
         else:
             made.append(arrivals(history, case, [value for at, value in found if at >= micros(history.since)]))
@@ -118,8 +127,10 @@ def evidence(
 
 
 def _shape(case: Case, finding: Finding) -> bool:
-    if finding.kind in ("slower", "later"):
+    if finding.kind in ("slower", "later") or leading.told_of(case, finding) is not None:
         return True
+    if finding.kind == "noisy":
+        return len(finding.checks) == 1 and case.now.on_time + case.now.late >= FEWEST
     if finding.kind not in ("late", "missing", "down") or not case.judged or len(finding.checks) > 1:
         return False
     many = finding.kind == "missing" and case.now.n >= FEW  # how far below 100 % the steps end
@@ -168,5 +179,15 @@ def arrivals(history: History, case: Case, lateness: Sequence[float | None]) -> 
         alt=f"{case.check}: {told}{lost}; median delay {length(median(arrived))} of those that came.",
         lateness_s=tuple(arrived),
         never=never,
-        marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"),),
+        marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"), *_quieter(case, arrived)),
     )
+
+
+def _quieter(case: Case, arrived: Sequence[float]) -> tuple[Mark, ...]:
+    """The grace that would have spared pages, with what comes later than that."""
+    if case.noise is None or case.noise.grace_s is None:
+        return ()
+    grace = case.noise.grace_s
+    later = sum(value > grace for value in arrived)
+    return (Mark(grace, f"suggested {spell.duration(grace)}: {spell.number(later) if later else 'none'} later"),)
+

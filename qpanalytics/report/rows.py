@@ -28,11 +28,13 @@ def rows(
         elif finding.asks:
             for check in finding.checks:
                 place.setdefault(check, number)
-    slower = {f.check for f in said for f in (f, *f.also) if f.kind == "slower" and f.figures["windows_back"] == 1}
+    every = [f for finding in said for f in (finding, *finding.also)]
+    before = {f.check: None for f in every if f.kind == "slower" and f.figures["windows_back"] == 1}
+    before |= {f.check: f.figures["before_s"] for f in every if f.kind in ("drifting", "faster") and _tells_duration(f)}
     worse: list[tuple[tuple[object, ...], CheckRow]] = []
     kept: list[CheckRow] = []
     for case in cases:
-        row = _row(case, strips[case.check_id], trends.get(case.check_id), case.check in slower)
+        row = _row(case, strips[case.check_id], trends.get(case.check_id), case.check in before, before.get(case.check))
         if case.check not in place and case.check not in silent and _kept(case):
             kept.append(row)
             continue
@@ -48,11 +50,11 @@ def tallies(cases: Iterable[Case], *, before: bool = False) -> list[Tally]:
     return [_tally(case, before) if case.judged else Tally() for case in cases]
 
 
-def _row(case: Case, strip: Strip, trend: Trend | None, slower: bool) -> CheckRow:
+def _row(case: Case, strip: Strip, trend: Trend | None, changed: bool, before_s: float | None = None) -> CheckRow:
     gaps = Gaps(case.gap_n, case.gap_p50_s, case.gap_p95_s, case.gap_max_s) if case.cannot_tell else None
     duration = _quantile(case.duration, "not reported" if case.completions > case.failures else "no runs")
-    if slower:
-        duration = replace(duration, before_s=_known(case.duration.p95_before_s))
+    if changed:
+        duration = replace(duration, before_s=_known(case.duration.p95_before_s) if before_s is None else before_s)
     lateness = _lateness(case) if case.judged else Quantile(None)
     return CheckRow(
         case.check,
@@ -64,12 +66,18 @@ def _row(case: Case, strip: Strip, trend: Trend | None, slower: bool) -> CheckRo
         duration=duration,
         trend=trend,
         grace_s=case.grace_s,
+        suggested_s=case.suggested_s,
         gaps=gaps,
         runs=case.completions,
         failures=case.failures,
         tags=case.tags,
         down_since_at=case.down_since_at if case.status == "down" else None,
     )
+
+
+def _tells_duration(f: Finding) -> bool:
+    """Whether the change stands beside the 95th percentile of the duration: it is one of it, and news."""
+    return len(f.checks) == 1 and f.figures["metric"] == "duration" and f.figures["told"] == "p95" and f.figures["new"]
 
 
 def _kept(case: Case) -> bool:

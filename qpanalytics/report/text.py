@@ -28,11 +28,13 @@ def text(facts: Facts, width: int = 100) -> str:
             *wrapped(wording.basis(facts), width),
         ],
         found("What needs you", facts.needs, width),
+        found("What you can quieten", facts.quieten, width),
         found("Getting better", facts.better, width),
         found("Worth knowing", facts.notes, width),
         section("The evidence", [line for of in facts.evidence for line in bullet(of.alt, width)]),
         _queues(facts),
         _checks(facts),
+        section("Alerts", [line for said in facts.alerts for line in bullet(said, width)]),
         section("What we could not see", [line for said in facts.unseen for line in bullet(said, width)]),
         [
             *wrapped(" ".join(facts.rules), width),
@@ -65,7 +67,8 @@ def _checks(facts: Facts) -> list[str]:
     if facts.rows:
         days = max(len(row.strip.cells) for row in facts.rows)
         noun = facts.window.noun
-        heads = ["Check", f"Last {days} days", "Duration p95", "Grace now", f"Down this {noun}"]
+        grace = "Grace now, suggested" if wording.suggested(facts.rows) else "Grace now"
+        heads = ["Check", f"Last {days} days", "Duration p95", grace, f"Down this {noun}"]
         table = [heads, *(_row(row, facts.window) for row in facts.rows)]
         # Rate and lateness are one column here: for some checks one phrase stands in place of both.
         judged = aligned([(f"On time this {noun}", "Lateness p95"), *(_promise(row) for row in facts.rows)], "")
@@ -106,7 +109,7 @@ def _row(row: CheckRow, window: Window) -> list[str]:
         name if len(name) <= NAME_MOST else f"{name[: NAME_MOST - 3]}...",
         wording.letters(row.strip),
         f"{wording.quantile(row.duration)} {changed}".strip(),
-        "n/a" if row.grace_s is None else wording.amount(row.grace_s),
+        ", ".join(wording.graces(row)),
         ", ".join(filter(None, (down, wording.down_now(row, window)))),
     ]
 

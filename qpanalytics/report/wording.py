@@ -168,6 +168,8 @@ def figure(fact: Figure, window: Window) -> tuple[str, str]:
         notes.append(f"{value(fact.before, fact.before_of)} {ago}{were and f' ({were})'}")
     if fact.checks:
         notes.append(spell.plural(fact.checks, "check"))
+    if fact.parts:
+        notes.append(", ".join(f"{spell.number(n)} {what}" for n, what in fact.parts))
     return value(fact.value, fact.of), "; ".join(notes)
 
 
@@ -238,6 +240,18 @@ def change(of: Quantile) -> str:
         return f"× {ratio:.0f}"
     percent = round((ratio - 1) * 100)
     return f"{percent:+d} %" if percent else ""
+
+
+def graces(row: CheckRow) -> list[str]:
+    """The cell of the grace: the present one, and below it the suggested one, where it is another."""
+    now = "n/a" if row.grace_s is None else amount(row.grace_s)
+    other = row.suggested_s is not None and row.suggested_s != row.grace_s
+    return [now, amount(row.suggested_s)] if other else [now]
+
+
+def suggested(rows: Sequence[CheckRow]) -> bool:
+    """Whether any of these rows has a suggested grace beside the present one."""
+    return any(len(graces(row)) > 1 for row in rows)
 
 
 def schedule(row: CheckRow) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from qpanalytics.collect import looks as taking
-from qpanalytics.collect import pieces
+from qpanalytics.collect import packed
 from qpanalytics.collect.intake import Looked, count, take
 from qpanalytics.instants import micros
 from qpanalytics.ledger import tables
@@ -86,7 +86,7 @@ def _heartbeats(con: duckdb.DuckDBPyConnection, chance: np.random.Generator, now
         "check_name": [check for _, check, _ in rows], "kind": [kind for _, _, kind in rows],
         "received_at": tables.instants([micros(at) for at, _, _ in rows]),
     }  # fmt: skip
-    empty = pieces.empty()
+    empty = packed.empty()
     arrays = [
         pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(n, f.type)
         for f in empty.schema

@@ -14,7 +14,7 @@ from qpanalytics.settings_values import Secret
 
 if TYPE_CHECKING:
     from qpanalytics.settings import SourceTable
-    from qpanalytics.sources.base import SnapshotSource, Source
+    from qpanalytics.sources.base import SnapshotSource, Source, TailSource
 
 #: Kind in `qpa.toml`, and the module with its `from_settings(table, secret, clock)`.
 KINDS = {
@@ -32,12 +32,18 @@ SNAPSHOTS: dict[str, str] = {
     "bullmq": "qpanalytics.sources.queues.bullmq",
     "celery": "qpanalytics.sources.queues.celery",
 }
+#: The kind of files that grow.
+FILES = "files"
 
 
 def open_configured(
     table: SourceTable, environ: Mapping[str, str], folder: Path, clock: Callable[[], datetime]
-) -> Source | SnapshotSource:
+) -> Source | SnapshotSource | TailSource:
     """The source of a `[[source]]` with its secrets, which are taken from the environment or files in `folder`."""
+    if table.kind == FILES:
+        from qpanalytics.sources import tail
+
+        return tail.from_settings(table, folder, clock)
     if table.kind in SNAPSHOTS:
         password = "" if table.password is None else table.password.resolve(environ, folder)
         if table.user is not None and table.user.startswith(("env:", "file:")):
@@ -46,7 +52,7 @@ def open_configured(
     if table.kind not in KINDS:
         raise ConfigError(
             f"source {spell.quoted(table.name)}: kind {spell.quoted(table.kind)} is not known; there is "
-            f"{', '.join([*KINDS, *SNAPSHOTS])}"
+            f"{', '.join([*KINDS, FILES, *SNAPSHOTS])}"
         )
     if table.api_key is None:
         raise ConfigError(f'source {spell.quoted(table.name)}: it has no api_key; add api_key = "env:NAME" and set NAME')

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 if TYPE_CHECKING:
@@ -120,6 +121,47 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Gives connections back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Appended:
+    """Whole rows that a file got since `cursor` was its place, with the name of each one's check, as they stand there.
+
+    `path` is the cursor's key. `bad` rows could not be read; `why` is the first one's reason, or what is wrong with the file.
+    """
+
+    path: str
+    rows: Sequence[tuple[str, Ping]]
+    next_cursor: Cursor
+    bad: int = 0
+    why: str = ""
+
+
+@runtime_checkable
+class TailSource(Protocol):
+    """Files that grow. Checks are known by the names in their rows.
+
+    With a `horizon` a look reads up to the first row behind it, as if it had been made then.
+    """
+
+    name: str
+    horizon: datetime | None
+
+    def read(self, cursors: Mapping[str, Cursor]) -> Iterator[Appended]:
+        """What was appended since the cursors, by path. SourceError where something cannot be read at all."""
+        ...
+
+    def files(self) -> Sequence[Path]:
+        """The files that are there now. SourceError where their folder is not."""
+        ...
+
+    def settled_at(self, looked_at: datetime) -> datetime:
+        """Up to when a look that began at `looked_at` vouches that nothing is missing."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what is held."""
         ...
 
 

@@ -61,9 +61,32 @@ _SCHEMAS = (
         channel text not null, name text not null, value text not null, at_us integer not null, primary key (channel, name)
     );
     """,
+    """
+    -- the watcher's own row: the last piece that it has taken in, when it last did, and what it remembers (JSON)
+    create table watcher (
+        one integer primary key check (one = 1), piece integer not null, ticked_us integer not null, said text not null
+    );
+    -- the states of the policy engine, and the checks as the watcher knows them, by the names that alerts use
+    create table engine (key text primary key, said text not null) without rowid;
+    create table watched_checks (
+        source text not null, key text not null, name text not null unique, said text not null, primary key (source, key)
+    ) without rowid;
+    create table incidents (
+        incident text primary key, opened_us integer not null, resolved_us integer, acked_us integer, said text not null
+    );
+    create index incidents_opened on incidents (opened_us);
+    -- what people ask of incidents, until the watcher takes it in
+    create table orders (number integer primary key autoincrement, at_us integer not null, said text not null);
+    -- the last piece that is known to be in the store, so that it need not be opened to learn that nothing is new
+    alter table identity add column fed integer not null default 0;
+    """,
 )
+#: The schema that this program writes.
+SCHEMA = len(_SCHEMAS)
 #: What one feeding takes at most into memory, bytes.
 _MOUTHFUL = 64 * 2**20
+#: A watcher that is silent for so long holds nothing back, microseconds.
+_ABANDONED_US = 7 * 86_400 * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -155,13 +178,18 @@ class State:
                 [(source, key, json.dumps(cursor)) for source, key, cursor in cursors],
             )
 
-    def pending(self, after: int) -> list[Piece]:
-        """The oldest pieces behind number `after` that are not dropped yet; as many as memory is meant to hold."""
+    def pending(self, after: int, source: str | None = None) -> list[Piece]:
+        """The oldest pieces behind number `after` that are not dropped yet; as many as memory is meant to hold.
+
+        Those of one `source`, if it is given.
+        """
         found: list[Piece] = []
         size = 0
         with self.reading() as con:
             rows = con.execute(
-                "select piece, look, source, kind, at_us, said, rows from pieces where piece > ? order by piece", [after]
+                "select piece, look, source, kind, at_us, said, rows from pieces where piece > ? and (? is null or source = ?) "
+                "order by piece",
+                [after, source, source],
             )
             for piece, look, source, kind, at_us, said, blob in rows:
                 found.append(Piece(look, source, kind, instant(at_us), json.loads(said), blob, piece))
@@ -171,15 +199,28 @@ class State:
         return found
 
     def waiting(self) -> int:
-        """How many pieces are set aside."""
+        """How many pieces are set aside that the store lacks, as far as is known without opening it."""
         with self.reading() as con:
-            return int(con.execute("select count(*) from pieces").fetchone()[0])
+            sql = "select count(*) from pieces where piece > (select fed from identity)"
+            return int(con.execute(sql).fetchone()[0])
 
     def drop(self, up_to: int) -> None:
-        """Forgets pieces that are in the store."""
+        """Notes that the store has the pieces `up_to` a number, and forgets those that a watcher has taken in, too.
+
+        A watcher that took in nothing for a week, while there was something, is one that nobody runs any more.
+        """
         with self.transaction() as con:
-            con.execute("delete from pieces where piece <= ?", [up_to])
-            con.execute("update identity set dropped = max(dropped, ?)", [up_to])
+            con.execute("update identity set fed = max(fed, ?)", [up_to])
+            (last,) = con.execute("select max(at_us) from pieces").fetchone()
+            row = con.execute("select piece from watcher where ticked_us >= ?", [(last or 0) - _ABANDONED_US]).fetchone()
+            gone = up_to if row is None else min(up_to, int(row[0]))
+            con.execute("delete from pieces where piece <= ?", [gone])
+            con.execute("update identity set dropped = max(dropped, ?)", [gone])
+
+    def know_fed(self, piece: int) -> None:
+        """Notes which piece the store had last when somebody looked: another store may stand in its place."""
+        with self.transaction() as con:
+            con.execute("update identity set fed = ? where fed <> ?", [piece, piece])
 
     def dropped(self) -> int:
         """The last piece that was ever dropped. A store that was fed less is not the one we fed."""
@@ -243,10 +284,10 @@ class State:
         con.execute("pragma synchronous = full")
         con.execute("begin immediate")
         (version,) = con.execute("pragma user_version").fetchone()
-        if version > len(_SCHEMAS):
+        if version > SCHEMA:
             con.execute("rollback")
             raise StoreError(
-                f"{self.name} has schema {version}, newer than this program's {len(_SCHEMAS)}. "
+                f"{self.name} has schema {version}, newer than this program's {SCHEMA}. "
                 "Upgrade: pip install -U qpanalytics"
             )
         names = {name for (name,) in con.execute("select name from sqlite_master where type = 'table'")}
@@ -257,8 +298,8 @@ class State:
             for statement in filter(str.strip, text.split(";")):
                 con.execute(statement)
         if version == 0:
-            con.execute("insert into identity values (?, 0)", [uuid.uuid4().hex])
-        con.execute(f"pragma user_version = {len(_SCHEMAS)}")
+            con.execute("insert into identity (state, dropped) values (?, 0)", [uuid.uuid4().hex])
+        con.execute(f"pragma user_version = {SCHEMA}")
         con.execute("commit")
 
     def _explained(self, error: sqlite3.Error) -> StoreError:

@@ -1,6 +1,7 @@
 """The one place that decides what is worth saying, and says it: page, mail, chat and command line only format it.
 
 `cases` puts the figures of the analyses side by side, `rules*` make findings of them without words, `say` words them.
+What they need is imported when a verdict is asked for: who words an incident needs neither NumPy nor DuckDB.
 """
 
 from __future__ import annotations
@@ -9,28 +10,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qpanalytics.verdict.cases import Case, cases, opened
-from qpanalytics.verdict.commands import command
 from qpanalytics.verdict.finding import Finding as Finding
-from qpanalytics.verdict.queue_cases import Looked, looked
-from qpanalytics.verdict.rules import judge
-from qpanalytics.verdict.rules_queues import judge as judge_queues
-from qpanalytics.verdict.rules_seen import Span
-from qpanalytics.verdict.say import say
-from qpanalytics.verdict.voice import Voice
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from qpanalytics.history import History
+    from qpanalytics.verdict.cases import Case
+    from qpanalytics.verdict.queue_cases import Looked
 
 COLUMNS = Columns(
     rank="1 is the first to read; what asks for somebody comes before what is only worth knowing",
-    kind="`down`, `hung`, `failing`, `missing`, `later`, `slower`, `not_vouched`, `late`, `recovered`, `never_seen`, "
-    "`not_judged`, `cannot_tell`; of queues and workers `workers_gone`, `crash_loop`, `alive_not_draining`, `stuck`, "
-    "`promise_broken`, `not_draining`, `retry_storm`, `orphaned`, `too_few_workers`, `dead_grew`, `empty_unexplained`, "
-    "`job_silent`, `unwatched`",
+    kind="`down`, `hung`, `failing`, `missing`, `drifting`, `faster`, `later`, `slower`, `not_vouched`, `late`, `noisy`, "
+    "`recovered`, `never_seen`, `not_judged`, `cannot_tell`; of queues and workers `workers_gone`, `crash_loop`, "
+    "`alive_not_draining`, `stuck`, `promise_broken`, `not_draining`, `retry_storm`, `orphaned`, `too_few_workers`, "
+    "`dead_grew`, `empty_unexplained`, `job_silent`, `unwatched`",
     severity="`critical`, `warning` or `info`, from the check's or the promise's own and the kind",
     check="the check it is about, the first of `checks`; of queues and workers their name, which also stands in `figures`",
     sentence="what is so, in one sentence; times in the zone asked for",
@@ -47,11 +42,17 @@ COLUMNS = Columns(
 def verdicts(history: History, *, tz: str = "UTC") -> pd.DataFrame:
     """What is worth saying about the window, worst first: one row per finding, none if all is well.
 
-    A check has at most one row that asks for somebody; the rest of its troubles stands in `detail`. Growth (`later`,
-    `slower`) is told where the 95 % interval of the median's change lies above 0 *and* the change matters: a fifth of
-    the grace or limit, or a fifth of what it was and a minute. It is asked against the window before and against the
-    one four windows back, and only of checks with 20 occurrences behind them. Trouble that came right by itself, once,
-    is `recovered`. `tz` is the reader's zone, for days and clock times in sentences.
+    A check has at most one row that asks for somebody; the rest of its troubles stands in `detail`. Growth is told where it
+    matters: a fifth of the grace or limit, or a fifth of what it was and a minute; and only of checks with 20 occurrences
+    behind them. `drifting` is a step or a trend that `drift` finds in the year up to the window's end and that is in force:
+    it asks for somebody where it is new in the window, or meets a limit within four weeks; a step that stands is a note
+    for four windows, and then no more. `faster` is a step down to a third of the run time. `later` and `slower` are what
+    only a comparison of windows sees: the 95 % interval of the median's change, against the window before or the one
+    four windows back, lies above 0, and `drifting` does not tell it already. `noisy` is a check most of whose pages in the
+    window, in a replay of the policy in force, were for runs that came by themselves; where a longer grace spares them,
+    with its price. Trouble that came right by itself, once, is `recovered`.
+
+    `tz` is the reader's zone, for days and clock times in sentences.
     """
     import pandas as pd
 
@@ -73,12 +74,22 @@ _TEXTS = ("kind", "severity", "check", "sentence", "label", "tone", "detail", "c
 
 def findings(history: History, *, tz: str = "UTC") -> list[Finding]:
     """What `verdicts` says, as objects, in the same order."""
-    with opened(history):
-        return worded(cases(history), history, tz=tz, queues=looked(history, tz=tz))
+    from qpanalytics.verdict.cases import cases, opened
+    from qpanalytics.verdict.queue_cases import looked
+
+    with opened(history) as read:
+        return worded(cases(read), read, tz=tz, queues=looked(read, tz=tz))
 
 
 def worded(known: Sequence[Case], history: History, *, tz: str, queues: Looked | None = None) -> list[Finding]:
     """The findings about cases, and about queues and workers, that were read already."""
+    from qpanalytics.verdict.commands import command
+    from qpanalytics.verdict.rules import judge
+    from qpanalytics.verdict.rules_queues import judge as judge_queues
+    from qpanalytics.verdict.rules_seen import Span
+    from qpanalytics.verdict.say import say
+    from qpanalytics.verdict.voice import Voice
+
     span = Span(history.since, history.until, history.as_of)
     voice = Voice(history.since, history.until, history.as_of, tz)
     found = judge(known, span)

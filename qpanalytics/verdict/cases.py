@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qpanalytics import instants
-from qpanalytics.analysis import stats
+from qpanalytics.analysis import grace, stats
 from qpanalytics.analysis.durations import durations
 from qpanalytics.analysis.lateness import lateness
+from qpanalytics.analysis.moved import Moved, moved
+from qpanalytics.analysis.noise import Noise, noise
 from qpanalytics.analysis.quantiles import lists
 from qpanalytics.analysis.reading import Row
 from qpanalytics.analysis.success import counted
@@ -28,6 +30,8 @@ EARLIER = 4
 """A slow growth hides from the window before (a backup that takes 4 % longer each week): change is also asked against
 the window that lies so many windows back, where the trailing 90 days hold it."""
 
+ADVISED = 40
+"""A grace is suggested for so many checks, those with the most late runs first; `qpa grace` has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +166,19 @@ class Case:
     completions: int
     failures: int
     ever_n: int
+    moved: tuple[Moved, ...] = ()
+    noise: Noise | None = None
+    suggested_s: float | None = None
 
     @property
     def judged(self) -> bool:
         """Whether expected runs mean something: there is a schedule, and completions belong to its ticks."""
         return self.schedule is not None and not self.cannot_tell
+
+    @property
+    def drifts(self) -> tuple[Moved, ...]:
+        """The changes that describe the present."""
+        return tuple(m for m in self.moved if m.in_force)
 
     def ended_by(self, at: datetime) -> bool:
         """Whether its last promise had ended by then."""
@@ -174,19 +186,24 @@ class Case:
 
 
 @contextmanager
-def opened(history: History) -> Iterator[None]:
-    """`history` and the window before it, each read once for everything asked within the block.
+def opened(history: History) -> Iterator[History]:
+    """`history` and the window before it, each read once for everything asked of what is given within the block.
 
-    The window before is asked all that it will be and given back first: two at once take twice the memory.
+    The window before is asked all that it will be and given back first: two at once take twice the memory. What is given
+    reaches back over the year that the window ends with, for changes and for what a grace costs.
     """
+    history = history.reaching(grace.year_before(history))
     by: dict[str, Any] = {"by": "check"}
     history.before().ask(("coverage", {}), ("success", by), ("lateness", by), ("durations", by), ("trouble", {}))
     with history.session():
-        yield
+        yield history
 
 
-def cases(history: History) -> list[Case]:
-    """One case per check, by name; also for those of which nothing is known. Within `opened` it reads once."""
+def cases(history: History, *, closely: bool = False) -> list[Case]:
+    """One case per check, by name; also for those of which nothing is known. Within `opened` it reads once.
+
+    `closely` looks for changes in all checks, also for those that are over: for a page of one.
+    """
     rows = counted(history, "check")
     then = {row["check_id"]: row for row in counted(history.before(), "check")}
     stand = _standing(history)
@@ -196,6 +213,10 @@ def cases(history: History) -> list[Case]:
     habits = {row["check_id"]: row for row in history.sql("habits").to_pylist()}
     trouble, trouble_before = _troubles(history), _troubles(history.before())
     holes = _holes(history)
+    year = grace.year_before(history)
+    changes = moved(history, year, closely=closely)
+    advice = _advice(history, rows, year)
+    noises = noise(history, {row["check_id"]: (row["late"] or 0, row["n"]) for row in rows if row["judged"]}, advice)
     return [
         _case(
             row,
@@ -207,9 +228,23 @@ def cases(history: History) -> list[Case]:
             trouble=trouble.get(row["check_id"], Trouble()),
             trouble_before=trouble_before.get(row["check_id"], Trouble()),
             holes=tuple(holes.get(row["check_id"], ())),
+            moved=changes.get(row["check_id"], ()),
+            noise=noises.get(row["check_id"]),
+            suggested_s=_suggested(advice.get(row["check_id"])),
         )
         for row in rows
     ]
+
+
+def _advice(history: History, rows: list[Row], since: datetime) -> dict[int, grace.Advice]:
+    """What grace is recommended, of those checks that may need another one most."""
+    able = sorted((row for row in rows if row["judged"]), key=lambda row: (-(row["late"] or 0), row["name"]))
+    ids = [row["check_id"] for row in able[:ADVISED]]
+    return {one.limited.check_id: one for one in grace.advise(history, since=since, ids=ids)} if ids else {}
+
+
+def _suggested(advice: grace.Advice | None) -> float | None:
+    return None if advice is None or advice.best is None else advice.best.limit_s
 
 
 def baseline(history: History) -> tuple[datetime, datetime] | None:

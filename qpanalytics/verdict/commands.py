@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _VERBS = {
     "later": "occurrences",
     "slower": "runs",
+    "drifting": "drift",
+    "faster": "drift",
+    "noisy": "replay",
     "not_vouched": "coverage",
     "never_seen": "checks",
     "not_judged": "success",
@@ -46,8 +49,12 @@ def command(finding: Finding, history: History) -> str:
         parts += ["--check", quoted(finding.check)]
     elif finding.source and finding.kind not in ("never_seen", "not_judged", "cannot_tell"):
         parts += ["--source", quoted(finding.source)]
-    if verb != "checks":
+    if verb == "drift":  # which looks at a year by itself
+        parts += ["--until", stamp(until)]
+    elif verb != "checks":
         parts += ["--since", stamp(since), "--until", stamp(until)]
+    if finding.kind == "noisy" and finding.figures["grace_s"] and len(finding.checks) == 1:
+        parts += ["--grace", quoted(f"{finding.check}={spell.duration(finding.figures['grace_s'])}")]
     if str(history.store.path) != "qpa.duckdb":
         parts += ["--db", quoted(str(history.store.path))]
     return " ".join(parts)

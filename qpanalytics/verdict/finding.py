@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 Kind = Literal[
-    "down", "hung", "failing", "missing", "later", "slower", "not_vouched",
-    "late", "recovered", "never_seen", "not_judged", "cannot_tell",
+    "down", "hung", "failing", "missing", "drifting", "faster", "later", "slower", "not_vouched",
+    "late", "noisy", "recovered", "never_seen", "not_judged", "cannot_tell",
     # of queues and workers
     "workers_gone", "crash_loop", "alive_not_draining", "stuck", "promise_broken", "not_draining", "retry_storm", "orphaned",
     "too_few_workers", "dead_grew", "empty_unexplained", "job_silent", "unwatched",
@@ -18,11 +18,11 @@ Tone = Literal["bad", "warn", "quiet", "good"]
 ASKING: tuple[Kind, ...] = (
     "down", "workers_gone", "crash_loop", "alive_not_draining", "stuck",
     "hung", "failing", "promise_broken", "not_draining", "retry_storm", "orphaned", "too_few_workers", "missing",
-    "dead_grew", "empty_unexplained", "later", "slower", "unwatched", "not_vouched",
+    "dead_grew", "empty_unexplained", "drifting", "faster", "later", "slower", "unwatched", "not_vouched",
 )  # fmt: skip
 """The kinds that ask for somebody, most urgent first: what is broken now, what broke, what changed, what is unseen."""
 
-KINDS: tuple[Kind, ...] = (*ASKING, "late", "job_silent", "recovered", "never_seen", "not_judged", "cannot_tell")
+KINDS: tuple[Kind, ...] = (*ASKING, "late", "noisy", "job_silent", "recovered", "never_seen", "not_judged", "cannot_tell")
 """All kinds in the order in which they are told."""
 
 SEVERITIES = ("critical", "warning", "info")
@@ -32,10 +32,13 @@ LABELS: dict[Kind, str] = {
     "hung": "Hung",
     "failing": "Failing",
     "missing": "Missing",
+    "drifting": "Drifting",
+    "faster": "Faster",
     "later": "Later",
     "slower": "Slower",
     "not_vouched": "Not seen",
     "late": "Often late",
+    "noisy": "Noisy",
     "recovered": "Recovered",
     "never_seen": "Never seen",
     "not_judged": "Not judged yet",

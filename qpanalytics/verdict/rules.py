@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from qpanalytics.verdict import rules_change, rules_now, rules_seen
+from qpanalytics.verdict import rules_change, rules_drift, rules_now, rules_seen
 from qpanalytics.verdict.cases import Case
 from qpanalytics.verdict.finding import ASKING, Finding
 from qpanalytics.verdict.rules_seen import Span
@@ -28,15 +28,21 @@ def judge(cases: Iterable[Case], span: Span) -> list[Finding]:
 def _told(case: Case, span: Span) -> list[Finding]:
     if case.ended_by(span.as_of) or case.status == "paused":
         return []  # whoever paused or retired a check knows
+    drifting = rules_drift.drifting(case, span)
+    known = rules_drift.covers(drifting, case)
+    noisy = rules_drift.noisy(case)
     told = (
         rules_now.down(case),
         rules_now.hung(case, span.until),
         rules_now.failing(case, span.until),
         rules_now.missing(case, span.until),
-        rules_change.later(case),
-        rules_change.slower(case),
+        drifting,
+        rules_drift.faster(case, span),
+        None if "lateness" in known else rules_change.later(case),
+        None if "duration" in known else rules_change.slower(case),
         rules_seen.not_vouched(case, span),
-        rules_now.late(case),
+        rules_now.late(case) if noisy is None else None,  # the same runs, and what can be done about them
+        noisy,
         rules_now.recovered(case, span.until),
         rules_now.never_seen(case, span.as_of),
         rules_seen.not_judged(case, span),
@@ -51,9 +57,12 @@ def _one(told: Sequence[Finding]) -> list[Finding]:
     asking = [f for f in told if f.kind in ASKING and f.kind != "not_vouched"]
     if not asking:
         return list(told)
+    asking.sort(key=lambda f: not f.asks)
     rest = [f for f in told if f not in asking]
-    late = [f for f in rest if f.kind == "late" and all(other.kind != "later" for other in asking)]
-    return [replace(asking[0], also=(*asking[1:], *late)), *(f for f in rest if f.kind != "late")]
+    late = [f for f in rest if f.kind == "late" and all(other.kind not in ("later", "drifting") for other in asking)]
+    # what no setting helps against is one more thing about the trouble that is told
+    idle = [f for f in rest if f.kind == "noisy" and f.figures["grace_s"] is None]
+    return [replace(asking[0], also=(*asking[1:], *late, *idle)), *(f for f in rest if f.kind != "late" and f not in idle)]
 
 
 def _folded(found: Sequence[Finding]) -> list[Finding]:
@@ -81,6 +90,10 @@ def _reason(finding: Finding) -> tuple[Any, ...]:
             return ("down", finding.asks, finding.source, f["schedule"], f["cause"], at)
         case "missing" | "later" | "late":
             return (finding.kind, finding.asks, finding.source, f["schedule"], f.get("windows_back"))
+        case "drifting" | "faster":
+            return (finding.kind, finding.asks, finding.source, *(f[name] for name in _ONE_CHANGE))
+        case "noisy":
+            return ("noisy", finding.source, f["schedule"], f["grace_s"] is None)
         case "recovered":  # from trouble in this window, from trouble before it, from lateness: three sentences
             return ("recovered", finding.source, f["schedule"], "missed_before" in f, bool(f.get("late_before")))
         case "not_vouched":
@@ -101,7 +114,9 @@ def _together(members: Sequence[Finding]) -> Finding:
             figures[name] = value
         elif isinstance(value, list):
             figures[name] = sorted({at for v in values for at in v})
-        elif name in ("gap_max_s", "max_s"):
+        elif first.kind in ("drifting", "faster") and isinstance(value, str):
+            figures[name] = min(values)  # dates: since the first of them
+        elif name in ("gap_max_s", "max_s", "back_s"):
             figures[name] = max(v for v in values if v is not None)
         elif name.endswith("_s"):
             figures[name] = median(v for v in values if v is not None)
@@ -117,7 +132,10 @@ def _together(members: Sequence[Finding]) -> Finding:
     )
 
 
-_NOT_COUNTS = ("windows_back", "exit_status", "holes")
+_ONE_CHANGE = ("schedule", "metric", "change", "told", "weekday", "meets", "promised", "new")
+"""Checks that differ in none of these changed together."""
+
+_NOT_COUNTS = ("weekday", "windows_back", "exit_status", "holes")
 
 
 def _counted(name: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Rules about what changed: later and slower than before. Figures -> Finding, no words."""
+"""Rules about what changed against another window: later and slower. Figures -> Finding, no words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def later(case: Case) -> Finding | None:
     found = _grown(case.lateness, case.grace_s)
     if found is None:
         return None
-    longer = _grown(case.duration, _runtime(case))
+    longer = _grown(case.duration, runtime(case))
     if longer is not None and longer.change_s >= EXPLAINED * found.change_s:
         return None
     figures = _figures(case.lateness, found) | {
@@ -41,35 +41,35 @@ def later(case: Case) -> Finding | None:
         "late_before": case.before.late,
         "expected": case.now.n,
     }
-    return Finding("later", _at_most_warning(case), (case.check,), case.source, None, figures, size=_size(found))
+    return Finding("later", at_most_warning(case), (case.check,), case.source, None, figures, size=_size(found))
 
 
 def slower(case: Case) -> Finding | None:
     """Runs longer than before, by the same rule."""
     if case.status == "down" or (case.schedule is not None and case.ever_n < FEW):
         return None
-    found = _grown(case.duration, _runtime(case))
+    found = _grown(case.duration, runtime(case))
     if found is None:
         return None
     figures = _figures(case.duration, found) | {"max_runtime_s": case.max_runtime_s, "grace_s": case.grace_s}
-    return Finding("slower", _at_most_warning(case), (case.check,), case.source, None, figures, size=_size(found))
+    return Finding("slower", at_most_warning(case), (case.check,), case.source, None, figures, size=_size(found))
 
 
 def _grown(of: Measure, allowance_s: float | None) -> Against | None:
     """The comparison that shows a growth which is real and matters; the window before is asked first."""
-    return next((a for a in of.against if a.lo_s > 0 and _matters(a, allowance_s)), None)
+    return next((a for a in of.against if a.lo_s > 0 and matters(a.change_s, a.p50_s, allowance_s)), None)
 
 
-def _matters(of: Against, allowance_s: float | None) -> bool:
-    change = of.change_s
-    if isnan(change):
+def matters(change_s: float, before_s: float, allowance_s: float | None) -> bool:
+    """Whether somebody should hear of a growth by so much, seconds."""
+    if isnan(change_s):
         return False
-    if allowance_s and change >= OF_ALLOWANCE * allowance_s:
+    if allowance_s and change_s >= OF_ALLOWANCE * allowance_s:
         return True
-    return change >= AT_LEAST_S and change >= OF_BEFORE * abs(of.p50_s)
+    return change_s >= AT_LEAST_S and change_s >= OF_BEFORE * abs(before_s)
 
 
-def _runtime(case: Case) -> float | None:
+def runtime(case: Case) -> float | None:
     """What a run may take. Without a max runtime the grace is what it uses up, if it is expected at all."""
     return case.max_runtime_s or case.grace_s
 
@@ -78,7 +78,7 @@ def _size(of: Against) -> float:
     return of.change_s / max(abs(of.p50_s), 1.0)
 
 
-def _at_most_warning(case: Case) -> str:
+def at_most_warning(case: Case) -> str:
     """What grows is not broken yet, however critical its check."""
     return "warning" if case.severity == "critical" else case.severity
 

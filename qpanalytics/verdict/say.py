@@ -14,7 +14,7 @@ from typing import Any
 
 from qpanalytics import spell
 from qpanalytics.ledger.reading import TRAILING
-from qpanalytics.verdict import say_queues
+from qpanalytics.verdict import say_drift, say_queues
 from qpanalytics.verdict.finding import Finding, Kind
 from qpanalytics.verdict.rules_now import FEW
 from qpanalytics.verdict.voice import Voice, length, listed, names, pair
@@ -219,6 +219,7 @@ _SAY: dict[Kind, Callable[[Finding, Voice], Said]] = {
     "never_seen": _never_seen,
     "not_judged": _not_judged,
     "cannot_tell": _cannot_tell,
+    **say_drift.SAY,
     **say_queues.SAY,
 }
 
@@ -228,11 +229,11 @@ _SAY: dict[Kind, Callable[[Finding, Voice], Said]] = {
 
 def _also(f: Finding, v: Voice) -> str:
     """The lesser findings about the same check, in a sentence."""
-    clauses = [_clause(other) for other in f.also]
+    clauses = [_clause(other, v) for other in f.also]
     return f"It also {listed(clauses)}." if clauses else ""
 
 
-def _clause(f: Finding) -> str:
+def _clause(f: Finding, v: Voice) -> str:
     g = f.figures
     if f.about != "check":
         return say_queues.clause(f)
@@ -245,6 +246,8 @@ def _clause(f: Finding) -> str:
             return f"hung {spell.number(g['hung'])}" if g["hung"] else "ran over its limit"
         case "late":
             return f"came late {_share(g['late'], g['n'])} times"
+        case "drifting" | "faster" | "noisy":
+            return say_drift.clause(f, v)
         case "later":
             return f"comes later (median {pair(g['p50_before_s'], g['p50_s'])})"
     return f"runs longer (median {pair(g['p50_before_s'], g['p50_s'])})"

@@ -69,6 +69,14 @@ class Voice:
         year = "" if local.year == self._local(self.until).year else f" {local.year}"
         return f"{spell.day(at, self.zone)}{year}"
 
+    def since_day(self, at: datetime) -> str:
+        """ "Thu" within the window, else as `dated`."""
+        return self._weekday(at) if self.named and self.since <= at < self.until else self.dated(at)
+
+    def dated(self, at: datetime) -> str:
+        """ "12 Nov", with the year where it is another than that of the window: for days of which the weekday says nothing."""
+        return self.day(at).partition(" ")[2]
+
     def days(self, stamps: Sequence[str], *, clock: bool = False) -> str:
         """ ", on Mon, Wed and Fri" from ISO instants; with the time of day if there is one only and `clock` asks.
 

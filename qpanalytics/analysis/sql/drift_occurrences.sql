@@ -1,5 +1,5 @@
--- reads: checks, occurrences.  units: seconds
--- returns: one row per expected run of the window that counts, by check and time; lateness and start delay are null where
+-- reads: checks, judged; $ids: the checks, null for all; [$from_at, $to_at).  units: seconds
+-- returns: one row per expected run of that time that counts, by check and time; lateness and start delay are null where
 -- no success came, `bad` is true there
 select
     check_id, epoch_us(expected_at) / 1e6 as at_s,
@@ -8,6 +8,7 @@ select
     outcome not in ('on_time', 'late') as bad,
     isodow(timezone(coalesce(tz, 'UTC'), expected_at)) as weekday,
     hour(timezone(coalesce(tz, 'UTC'), expected_at)) as hour
-from occurrences join checks using (check_id)
+from judged join checks using (check_id)
 where vouched and outcome in ('on_time', 'late', 'missed', 'failed', 'hung')
+    and expected_at >= $from_at and expected_at < $to_at and ($ids is null or list_contains($ids, check_id))
 order by check_id, expected_at, window_start_at

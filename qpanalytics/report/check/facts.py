@@ -20,7 +20,7 @@ from qpanalytics.report.check import figures, losses
 from qpanalytics.report.check.model import CheckFacts, Promise, RunLine, Share
 from qpanalytics.report.check.patterns import patterns
 from qpanalytics.report.check.prices import prices
-from qpanalytics.report.facts import CANNOT_TELL, RULES, coverage, notices, pictured
+from qpanalytics.report.facts import APART, CANNOT_TELL, RULES, coverage, notices, pictured
 from qpanalytics.report.model import Quantile, Strip, Tally, Window
 from qpanalytics.report.pictures import Days, strips, trends
 from qpanalytics.report.rows import rows, tallies
@@ -67,8 +67,8 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
     shown = replace(history, pick=Pick((check,), history.pick.tags, history.pick.sources)).window(history.since, history.until)
     voice = Voice(shown.since, shown.until, shown.as_of, tz)
     days, left_out = _days(shown, tz)
-    with opened(shown):
-        known = cases(shown)
+    with opened(shown) as shown:
+        known = cases(shown, closely=True)
         case = next((c for c in known if c.check == check), None)  # the name may be a pattern that meets others, too
         if case is None:
             raise UsageError(f"the check {spell.quoted(check)} has none of the tags and sources asked for. See: qpa checks")
@@ -110,8 +110,9 @@ def check_facts(history: History, check: str, *, tz: str = "UTC", command: str =
         case.cannot_tell,
         _states(case, voice, judgement),
         tuple(made for f, made in findings if f.asks),
+        tuple(made for f, made in findings if f.kind == "noisy"),
         tuple(made for f, made in findings if f.kind == "recovered"),
-        tuple(made for f, made in findings if not f.asks and f.kind != "recovered"),
+        tuple(made for f, made in findings if not f.asks and f.kind not in APART),
         drawn,
         worse_times,
         downs,

@@ -11,10 +11,10 @@ import numpy as np
 from qpanalytics import spell
 from qpanalytics.analysis import stats
 from qpanalytics.instants import TICK, instant, micros
-from qpanalytics.report import wording
+from qpanalytics.report import leading, wording
 from qpanalytics.report.model import FEW, Arrivals, Dots, Level, Mark
 from qpanalytics.report.pictures import FEWEST, arrivals
-from qpanalytics.verdict.voice import length, pair
+from qpanalytics.verdict.voice import Voice, length, pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,21 +72,39 @@ def figures(
     """
     made: list[Dots | Arrivals] = []
     if len(of.took_at) >= FEWEST:
-        slower = next((f.sentence for f in said for f in (f, *f.also) if f.kind == "slower" and f.sentence), "")
+        grown = next((f.sentence for f in said for f in (f, *f.also) if f.kind in _GROWN and f.sentence), "")
         limit_s = case.max_runtime_s
-        made.append(_dots(history, case, "How long runs take", "successful runs", of.took_at, tz, limit_s, "limit", slower))
+        dots = _dots(history, case, "How long runs take", "successful runs", of.took_at, tz, limit_s, "limit", grown)
+        made.append(_marked(history, case, dots, "duration"))
     came = [value for _, value in of.late_at]
     if case.judged and sum(value is not None for value in came) >= FEWEST:
         steps = arrivals(history, case, came)
         made.append(replace(steps, title="How late runs arrive", marks=_marks(case, steps, suggested_s)))
         if len(made) == 1:
             late = tuple((at, value) for at, value in of.late_at if value is not None)
-            made.append(_dots(history, case, "How late each run ends", "runs that came", late, tz, case.grace_s, "grace"))
+            dots = _dots(history, case, "How late each run ends", "runs that came", late, tz, case.grace_s, "grace")
+            made.append(_marked(history, case, dots, "lateness"))
     if not case.judged and len(of.gap_at) >= FEWEST:
         made.append(_dots(history, case, "Time between completions", "completions", of.gap_at, tz, None, ""))
         if len(made) == 1:
             made.append(_silence(case, of.gaps))
     return tuple(made)
+
+
+_GROWN = ("drifting", "faster", "slower")
+
+
+def _marked(history: History, case: Case, of: Dots, metric: str) -> Dots:
+    """With the changes within the figure, in words for those who do not see it, and the way ahead."""
+    voice = Voice(history.since, history.until, history.as_of, of.tz)
+    changes = [m for m in case.moved if m.metric == metric]
+    told = [
+        f"{m.kind} {'on' if m.kind == 'step' else 'since'} {voice.dated(instant(m.changed_us))} ({m.told} {pair(*m.pair_s)})"
+        for m in changes
+        if of.since_us <= m.changed_us <= of.until_us
+    ]
+    said = f" Changes: {', '.join(told)}." if told else ""
+    return leading.marked(replace(of, alt=of.alt + said), changes, voice)
 
 
 def _marks(case: Case, of: Arrivals, suggested_s: float | None) -> tuple[Mark, ...]:

@@ -144,6 +144,7 @@ class CheckFacts:
     cannot_tell: bool = False
     states: tuple[str, ...] = ()
     needs: tuple[Finding, ...] = ()
+    quieten: tuple[Finding, ...] = ()
     better: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     figures: tuple[Dots | Arrivals, ...] = ()

@@ -10,14 +10,15 @@ from markupsafe import Markup
 
 from qpanalytics.report.check import words
 from qpanalytics.report.check.model import CheckFacts
-from qpanalytics.report.page import TEMPLATES, environment, style_of
+from qpanalytics.report.page import TEMPLATES, drift_style, environment, style_of
 
 OWN = Path(__file__).parent / "templates"
 
 
 def page(facts: CheckFacts) -> str:
     """The page: light and dark, phone and paper."""
-    return _environment().get_template("check.html.j2").render(facts=facts, style=style_of("style.css") + _own_style())
+    style = style_of("style.css") + _own_style() + drift_style(facts.figures)
+    return _environment().get_template("check.html.j2").render(facts=facts, style=style)
 
 
 def fragment(facts: CheckFacts) -> str:

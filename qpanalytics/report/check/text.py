@@ -23,6 +23,7 @@ def text(facts: CheckFacts, width: int = 100) -> str:
         aligned([[label, now, "; ".join(filter(None, notes))] for label, now, notes in words.boxes(facts)], ""),
         aligned([[label, spell.plain(value)] for label, value in words.promise(facts)], ""),
         found("What needs you", facts.needs, width),
+        found("What you can quieten", facts.quieten, width),
         found("Getting better", facts.better, width),
         found("Worth knowing", facts.notes, width),
         _strips(facts, width),

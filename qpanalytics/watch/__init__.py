@@ -1,0 +1,1 @@
+"""The scheduled run: it collects, evaluates, tells and reports, for months, unattended. See README.md beside this file."""
