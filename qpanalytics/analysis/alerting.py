@@ -116,6 +116,11 @@ def alerting(history: History) -> Alerting | None:
     Of a choice of checks only incidents count that one of them is in. What happened after `as_of` is not known: an incident
     that was resolved later is open. StoreError where the state cannot be read.
     """
+    found: Alerting | None = history.within("alerting", lambda: _read(history))
+    return found
+
+
+def _read(history: History) -> Alerting | None:
     from qpanalytics.store.db import MemoryStore
     from qpanalytics.store.peek import peek
 
