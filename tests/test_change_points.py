@@ -60,6 +60,15 @@ def test_what_wanders_has_a_few_changes_not_dozens() -> None:
     assert np.mean(many) <= 5 and max(many) <= 12
 
 
+def test_what_grows_by_shares_is_compared_by_shares() -> None:
+    # beside the last step the first one is lost in plain numbers
+    for seed in range(5):
+        level = np.where(np.arange(160) < 60, 1.0, np.where(np.arange(160) < 110, 3.0, 40.0))
+        assert near(change_points(level * np.exp(0.3 * normal(seed, 160))), [60, 110], 2)
+        grows = np.exp(0.03 * np.arange(120) + 0.1 * normal(seed, 120))
+        assert change_points(grows) == []
+
+
 def test_missing_values_are_passed_over_and_keep_their_places() -> None:
     values = np.where(np.arange(100) < 60, 1.0, 9.0) + normal(3, 100)
     whole = change_points(values)

@@ -53,6 +53,30 @@ def test_pages_are_real_false_or_missing() -> None:
     assert list(found.columns) == list(COLUMNS)
 
 
+def hours(**checks: str) -> History:
+    """Hourly runs of several checks, on the hour with six minutes of grace: + came, - is missing."""
+    pings = [
+        (name, BEGIN + timedelta(hours=hour, minutes=1), "success")
+        for name, runs in checks.items()
+        for hour, run in enumerate(runs)
+        if run == "+"
+    ]
+    end = BEGIN + timedelta(hours=max(len(runs) for runs in checks.values()))
+    promised = [{"check": name, "schedule": "0 * * * *", "valid_from": BEGIN, "grace_s": 360.0} for name in checks]
+    frame = pd.DataFrame(pings, columns=["check", "received_at", "kind"])
+    return History.from_frames(checks=pd.DataFrame(promised), pings=frame, covers_until=end, as_of=end, since=BEGIN)
+
+
+def test_what_a_reminder_names_is_not_missed_when_its_check_comes_back_into_the_incident_later() -> None:
+    # all four go missing at 02:00, `a` for good; `b` comes back into the incident twice, told by the reminders of 06:06 and 14:06
+    h = hours(a="++--------------", b="++-++-+++++-++++", c="++-+++++++++++++", d="++-+++++++++++++")
+    (row,) = replay(h).itertuples()
+    assert (row.pages, row.missed) == (1, 0)
+    # at 08:00 it is well again before anything is sent
+    (row,) = replay(hours(a="++--------------", b="++-++-++-++-++++", c="++-+++++++++++++", d="++-+++++++++++++")).itertuples()
+    assert (row.pages, row.missed) == (1, 1)
+
+
 def test_a_longer_grace_drops_the_false_page_and_tells_the_real_ones_later() -> None:
     h = nights("1 20 - 1 1 1")
     longer = Alternative("longer", default(h).policy, (Override("jo*", "grace_s", 1800.0),))

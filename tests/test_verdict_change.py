@@ -1,4 +1,4 @@
-"""What grew: later and slower, and when a growth is neither real nor worth a word."""
+"""What grew: with a date where there is one, else against another window; and when a growth is not worth a word."""
 
 from __future__ import annotations
 
@@ -18,29 +18,32 @@ def spread(middle: float, *, times: int = 7, by: float = 20, kind: str = "") -> 
 
 
 def test_a_job_that_arrives_later_than_the_week_before_is_told() -> None:
-    """Medians 20 min and 40 min, each within seconds: the intervals are far apart, and 20 min is a third of the grace."""
+    """Medians 20 min and 40 min, each within seconds: a step on the Monday, and 20 min is a third of the grace."""
     finding = only(week(Job("feed", f"1200x14 {spread(1200)} {spread(2400)}", grace="1 h")))
 
-    assert finding.sentence == "feed comes later: median 20 min -> 40 min against the week before."
-    assert finding.detail == "All within the grace of 1 h; the latest took 40 min."
-    assert (finding.kind, finding.tone, finding.severity) == ("later", "warn", "warning")
-    assert finding.figures["p50_before_s"] == 1200 and finding.figures["p50_s"] == 2400
+    assert finding.sentence == "feed comes later: median 20 min -> 40 min since Mon."
+    assert finding.detail == "The grace is 1 h."
+    assert (finding.kind, finding.tone, finding.severity) == ("drifting", "warn", "warning")
+    assert finding.figures["before_s"] == 1200 and finding.figures["after_s"] == 2400
+    assert finding.since_at == instant("2026-11-16 03:00")
 
 
 def test_a_job_that_passes_its_grace_is_told_with_how_often() -> None:
     """Median 50 min; then three of seven come after more than an hour."""
     finding = only(week(Job("feed", f"1200x14 {spread(1200)} 3500 3550 3590 3595 3700 3800 3900", grace="1 h")))
 
-    assert finding.sentence == "feed comes later: median 20 min -> 1 h against the week before."
-    assert finding.detail == "3 of 7 came after the grace of 1 h, 0 the week before."
+    assert finding.sentence == (
+        "feed comes later: median 20 min -> 1 h since Mon; one run in twenty is beyond its grace of 1 h."
+    )
+    assert finding.detail == "It also would have paged 3 times for runs that came by themselves."
 
 
-def test_a_run_that_takes_longer_is_slower_and_not_also_later() -> None:
+def test_a_run_that_takes_longer_is_not_also_told_to_come_later() -> None:
     finding = only(week(Job("dump", f"D600x14 {spread(600, kind='D')} {spread(900, kind='D')}", grace="1 h")))
 
-    assert finding.kind == "slower"
-    assert finding.sentence == "dump runs longer: median 10 min -> 15 min against the week before."
-    assert finding.detail == "The longest run took 15 min."
+    assert finding.kind == "drifting"
+    assert finding.sentence == "dump runs longer: median 10 min -> 15 min since Mon."
+    assert finding.detail == ""
 
 
 def test_a_run_that_begins_late_and_takes_as_long_is_only_later() -> None:
@@ -51,19 +54,20 @@ def test_a_run_that_begins_late_and_takes_as_long_is_only_later() -> None:
         ping["received_at"] += timedelta(seconds=wait)
 
     finding = only(week(late))
-    assert finding.kind == "later"
-    assert finding.sentence == "queued comes later: median 2 min -> 31 min against the week before."
+    assert finding.figures["metric"] == "lateness"
+    assert finding.sentence == "queued comes later: median 2 min -> 31 min since Mon."
 
 
 def test_a_slow_growth_is_seen_over_four_weeks() -> None:
-    """Two per cent a day: from one week to the next 15 %, under a fifth; in four weeks 74 %."""
+    """Two per cent a day: from one week to the next 15 %, under a fifth; doubled in 35 days. No news since 3 Nov, and far from
+    its limit: a note."""
     words = " ".join(f"D{600 * 1.02**day:.0f}" for day in range(35))
     finding = only(week(Job("dump", words, grace="3 h", max_runtime="2 h")))
 
-    # Days 3 and 31 are the middles of the first and the last week: 600 * 1.02**3 = 637 s and 600 * 1.02**31 = 1109 s.
-    assert finding.sentence == "dump runs longer: median 11 min -> 18 min in 4 weeks."
-    assert finding.detail == "The longest run took 20 min; its limit is 2 h."
-    assert finding.figures["windows_back"] == 4
+    # It begins with 600 s on 19 Oct and has come to 600 * 1.02**34 = 1176 s.
+    assert finding.sentence == "dump is drifting: median 10 min -> 20 min since 21 Oct."
+    assert finding.detail == "It may run for 2 h. It has been known since 3 Nov."
+    assert (finding.figures["change"], finding.asks) == ("trend", False)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def test_checks_of_one_round_that_grow_together_are_one_finding() -> None:
     sites = [Job(f"site-{i}", f"1200x14 {spread(1200 + i)} {spread(2400 + i)}", grace="1 h") for i in range(5)]
 
     finding = only(week(*sites))
-    assert finding.sentence == "5 checks of frames come later: median 20 min -> 40 min against the week before."
-    assert finding.detail.endswith("These are site-0, site-1, site-2 and 2 more.")
+    assert finding.sentence == "5 checks of frames come later: median 20 min -> 40 min since Mon."
+    assert finding.detail.endswith("and 2 more.")
 
 
 def test_a_growth_is_told_with_what_went_wrong() -> None:

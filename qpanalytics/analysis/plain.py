@@ -1,7 +1,7 @@
 """Changes of any one series of numbers, of which nothing is known: yearly figures, monthly prices, daily counts.
 
-Jobs have durations, weekdays and fleets; a plain series has none of these. So nothing is tested against other series, no
-logarithm is taken, and both steps and bends of a trend are changes.
+Jobs have durations, weekdays and fleets; a plain series has none of these. So nothing is tested against other series, a
+logarithm is taken only where it makes the series likelier, and both steps and bends of a trend are changes.
 """
 
 from __future__ import annotations
@@ -36,17 +36,28 @@ def change_points(values: npt.ArrayLike) -> list[int]:
         whole = len(series) // size
         known, series = known[: whole * size : size], np.median(series[: whole * size].reshape(whole, size), axis=1)
     series = series / max(float(np.abs(series).max()), 1e-300)
-    series = (series - series.mean()) / max(float(series.std()), 1e-300)
-    calm = _without_season(_without_outliers(series))
-    return [int(known[k]) for k in _best(calm).tolist()]
+    cost, places = _fit(series)
+    if series.min() > 0:
+        grown, others = _fit(np.log(series))
+        # the density of a value is that of its logarithm over the value
+        if grown + 2 * float(np.log(series).sum()) + PENALTY * np.log(len(series)) < cost:
+            places = others
+    return [int(known[k]) for k in places.tolist()]
 
 
-def _best(series: Floats) -> Places:
-    """The changes of levels or of lines, whichever explain the series at less cost."""
+def _fit(series: Floats) -> tuple[float, Places]:
+    """The changes of a series on one scale, and minus twice its log-likelihood with what they cost, but for a constant."""
+    width = max(float(series.std()), 1e-300)
+    cost, places = _best(_without_season(_without_outliers((series - series.mean()) / width)))
+    return cost + 2 * len(series) * float(np.log(width)), places
+
+
+def _best(series: Floats) -> tuple[float, Places]:
+    """The changes of levels or of lines, whichever explain the series at less cost, and that cost."""
     n = len(series)
     least = int(np.clip(n // 12, 2, 8))
     near = max(spread(np.diff(series)) ** 2 / 2, float(np.diff(series).var()) / 20, 1e-6)
-    cheapest, best = np.inf, np.empty(0, dtype=np.int64)
+    cheapest, best = float("inf"), np.empty(0, dtype=np.int64)
     for lines in (False, True):
         each = PENALTY * (1.5 if lines else 1.0) * np.log(n)
         for stronger in STRONGER:
@@ -63,7 +74,7 @@ def _best(series: Floats) -> Places:
                 cheapest, best = cost, places
             if not len(places):
                 break
-    return best
+    return cheapest, best
 
 
 def _cost(left: Floats, found: Noise) -> float:

@@ -67,6 +67,8 @@ class _Run:
 
 
 Key = tuple[str, int]
+#: A stretch of trouble: its incident, the member's name, since when.
+_Span = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def replay(
     routes, quiet hours and limits are those that people get. A page is *real* if it was for a run that ended missed, failed
     or hung, or came later than `late_is_real_s` of the policy (default: half the gap to the next run), *false* if its runs
     all came by themselves before that. Failures in a row, groups and quiet hours hold pages back: a bad run is *missed* if
-    no incident that was told covers it.
+    no notice named its check while it, or the same stretch of trouble, lasted.
     Time to notice runs from the expected time, so a long grace shows in it. `also` are further facts that were known
     then, such as what a daily analysis of drift said (`policy.events.Told`); without them drift is left out.
 
@@ -188,16 +190,17 @@ def _ended(row: Row, late_is_real_s: float | None) -> _Run:
 
 def _told(changes: Iterable[Change], since_us: int, until_us: int) -> _Told:
     found = _Told()
-    last: dict[str, Incident] = {}
-    heard: dict[str, int] = {}
+    spans: dict[_Span, int | None] = {}
+    named: set[_Span] = set()
     counted: set[tuple[str, str, int]] = set()
     for change in changes:
         if isinstance(change, IncidentChange):
-            last[change.incident.incident] = change.incident
+            spans |= _spans(change.incident)
             continue
         for incident in (change.incident,) if change.incident else change.covers:
-            last[incident.incident] = incident
-            heard.setdefault(incident.incident, change.at)
+            now = _spans(incident)
+            spans |= now
+            named |= now.keys()
         if change.at < since_us:
             continue
         found.notices += 1
@@ -206,12 +209,19 @@ def _told(changes: Iterable[Change], since_us: int, until_us: int) -> _Told:
             if key not in counted:
                 counted.add(key)
                 found.pages.append((change.at, _page(found, change, change.incident)))
-    for name, incident in last.items():
-        if name in heard:
-            for member in incident.members:
-                end = member.resolved_at if member.resolved_at is not None else incident.resolved_at
-                found.covered.setdefault(member.name, []).append((member.since_at, until_us if end is None else end))
+    for span in named:
+        _, name, since = span
+        end = spans[span]
+        found.covered.setdefault(name, []).append((since, until_us if end is None else end))
     return found
+
+
+def _spans(incident: Incident) -> dict[_Span, int | None]:
+    """Since when each member is in trouble, and until when: who comes back into an incident that lasts begins a new stretch."""
+    return {
+        (incident.incident, m.name, m.since_at): incident.resolved_at if m.resolved_at is None else m.resolved_at
+        for m in incident.members
+    }
 
 
 def _page(found: _Told, notice: Notice, incident: Incident) -> tuple[Key, ...]:

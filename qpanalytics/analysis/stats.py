@@ -157,7 +157,8 @@ def _counts(k: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Any, Any]:
 def change_points(values: npt.ArrayLike) -> list[int]:
     """The first index of each new regime of one plain series, ascending: where its level or its trend changes for good.
 
-    Any numbers in the order of time, also negative ones, counts and ties; NaN are passed over. Without a change, for a
+    Any numbers in the order of time, also negative ones, counts and ties; NaN are passed over. Positive ones are compared as
+    ratios where that makes them likelier: what grows by shares, with noise that grows along. Without a change, for a
     constant and for fewer than 8 numbers the list is empty. What returns every p values (a season) is taken out, single
     outliers are brought near their neighbours. Of partitions into levels and into lines (optimal partitioning, Jackson et
     al. 2005, IEEE Signal Processing Letters 12, 105-108) the one is taken that has the largest likelihood under AR(1)

@@ -46,7 +46,7 @@ class Mailing:
         with ExitStack() as open_:
             hands = {name: open_.enter_context(handing(self.asked, self.settings, table)) for name, table in self.tables.items()}
             for letter in made:
-                if link is not None and letter.report is not whole:
+                if link is not None and letter.report.name != whole.name:  # that one lies there already
                     letter.report.write(folder)
                 # who asks once more is told once more, so the time belongs to the key
                 how, _ = hands[letter.channel.name](letter.digest, f"{letter.key} {spell.iso(letter.digest.told_at)}")
@@ -69,7 +69,7 @@ class Mailing:
         with State.beside(store) as state:
             known, outbox = Learned(state, "", now), Outbox(state)
             for letter in made:
-                if self.settings.report.link is not None and letter.report is not whole:
+                if self.settings.report.link is not None and letter.report.name != whole.name:
                     letter.report.write(folder)
                 with state.transaction():
                     if known.get(letter.key) is None:

@@ -140,6 +140,7 @@ def _figures(m: Moved, case: Case, new: bool) -> dict[str, Any]:
         "new": new,
         "meets": "",
         "limit_s": None,
+        "allowed_s": case.max_runtime_s if m.metric == "duration" else case.grace_s,
     }
 
 

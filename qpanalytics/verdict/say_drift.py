@@ -27,7 +27,7 @@ def _drifting(f: Finding, v: Voice) -> Said:
     else:
         head = f"{subject} {verb[many]}: {g['told']} {pair(g['before_s'], g['after_s'])}"
     sentence = f"{head} since {_since(g, v)}{_on(g)}{_reaches(g, v)}."
-    return subject, sentence, _joined(_range(g, v), _step(g, v), _standing(g, v), _wanted(g), _these(f))
+    return subject, sentence, _joined(_range(g, v), _room(g), _step(g, v), _standing(g, v), _wanted(g), _these(f))
 
 
 def _faster(f: Finding, v: Voice) -> Said:
@@ -73,7 +73,7 @@ def clause(f: Finding, v: Voice) -> str:
     """The same in a few words, beside something worse."""
     g = f.figures
     if f.kind == "noisy":
-        return f"{'paged' if g['delivered'] else 'would have paged'} {spell.plural(g['false'], 'time')} for nothing"
+        return f"{'paged' if g['delivered'] else 'would have paged'} {spell.plural(g['false'], 'time')} for runs that came by themselves"
     does = "takes less time" if f.kind == "faster" else "runs longer" if g["metric"] == "duration" else "comes later"
     return f"{does} ({g['told']} {pair(g['before_s'], g['after_s'])} since {_since(g, v)})"
 
@@ -110,6 +110,14 @@ def _range(g: dict[str, Any], v: Voice) -> str:
         return ""
     first, last = v.dated(_at(lo)), v.dated(_at(hi))
     return f"Between {first} and {last} if it goes on like this." if first != last else "If it goes on like this."
+
+
+def _room(g: dict[str, Any]) -> str:
+    """What it must stay below, where it does not meet that."""
+    if g["meets"] or g.get("allowed_s") is None:
+        return ""
+    allowed = spell.duration(g["allowed_s"])
+    return f"It may run for {allowed}." if g["metric"] == "duration" else f"The grace is {allowed}."
 
 
 def _step(g: dict[str, Any], v: Voice) -> str:
