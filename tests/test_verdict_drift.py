@@ -128,6 +128,14 @@ def test_a_habit_of_coming_late_is_noise_where_it_pages_and_not_told_twice() -> 
     assert finding.sentence.startswith("rss would have paged 5 times and came back by itself within 5 min each time.")
 
 
+def test_checks_of_one_job_that_page_for_nothing_together_are_one_finding() -> None:
+    sites = [Job(f"site-{i}", f"1200x30 60 60 {1200 + 60 * i}x5", grace="15 min") for i in range(4)]
+
+    finding = only(week(*sites))
+    assert finding.checks == ("site-0", "site-1", "site-2", "site-3")
+    assert finding.sentence == "4 checks of frames would have paged 5 times for runs that came by themselves within 8 min."
+
+
 def test_a_policy_that_sends_no_such_page_is_not_noisy() -> None:
     history = quarters(sync(grace="5 min"))
     calm = Policy(PolicyTable(failures_in_a_row=2), channels=("oncall",))
