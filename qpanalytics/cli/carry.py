@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,6 +58,24 @@ def _whole(asked: Asked, folder: Path) -> None:
     typer.echo(f"{spell.plain(str(folder))}: {counted}; {spell.plural(done.files, 'file')}, {size}")
 
 
+def _watched(store: Path) -> dict[str, Any]:
+    """What the watch of a store says: its open incidents, and when it evaluated last. Nothing where there is none."""
+    from collections import Counter
+
+    from qpanalytics.store.state import State
+    from qpanalytics.watch.incidents import read
+    from qpanalytics.watch.told import overview
+
+    if not State.path_beside(store).exists():
+        return {}
+    with State.beside(store) as state:
+        ticked = overview(state, now())["ticked_at"]
+        if ticked is None:
+            return {}
+        open_ = Counter(one.severity for one in read(state, since=now()) if one.resolved_at is None)
+    return {"incidents": dict(open_), "tick_at": ticked}
+
+
 def _figures(asked: Asked, path: Path) -> None:
     """Writes the file; what costs time is taken from the last hour, unless another instant is asked about."""
     from dataclasses import replace
@@ -75,7 +93,7 @@ def _figures(asked: Asked, path: Path) -> None:
         made = kept_figures(history.store.path, history.as_of, known, lambda: figures(history))
     else:
         made = figures(history)
-    text = openmetrics(replace(stand, figures=made))
+    text = openmetrics(replace(stand, figures=made, **_watched(history.store.path) if asked.as_of is None else {}))
     try:
         written(path, text)
     except OSError as error:

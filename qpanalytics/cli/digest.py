@@ -57,12 +57,15 @@ def report(
     shape: Annotated[str, typer.Option("--format", help="html, or text for the terminal.")] = "html",
     explore: Annotated[bool, typer.Option("--explore", help="Also a page with charts of each check to zoom into.")] = False,
     email: Annotated[bool, typer.Option("--email", help="Also mail it, to whom [[report.send]] says.")] = False,
+    send: Annotated[
+        bool, typer.Option("--send", help="Also leave it for qpa watch to send, by mail and elsewhere; each digest once.")
+    ] = False,
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None,
     check: One = None, tag: Tag = None, source: Source = None, tz: Tz = None,
 ) -> None:  # fmt: skip
     """One page: what needs you, what changed, every check, and what could not be seen; or one check alone."""
     from qpanalytics.cli.digest_check import one
-    from qpanalytics.cli.digest_mail import prepared
+    from qpanalytics.cli.digest_mail import everybody, prepared
     from qpanalytics.cli.output import write
     from qpanalytics.errors import UsageError
 
@@ -76,8 +79,9 @@ def report(
     asked = Asked(db, config, as_of, since, until, check, tag, source, tz)
     # a week of one check is a digest, as it always was: only without a period its own page is meant
     alone = None if periods else one(asked)
-    if email and (alone is not None or shape == "text"):
-        raise UsageError("--email sends a digest with its page: say --weekly beside --check, and leave --format away")
+    if (email or send) and (alone is not None or shape == "text"):
+        option = "--email" if email else "--send"
+        raise UsageError(f"{option} sends a digest with its page: say --weekly beside --check, and leave --format away")
     if alone is not None and explore:
         raise UsageError("--explore goes with a digest: say --weekly beside --check, or leave --explore away")
     period = "custom" if since or until else (periods or ["weekly"])[0]
@@ -95,6 +99,8 @@ def report(
         typer.echo(f"Charts: {spell.plain(str(charts))}")
     if mailing is not None:
         mailing.send(made, path.parent)
+    if send:
+        everybody(asked).leave(made, path.parent)
 
 
 def make(asked: Asked, period: str, explore: bool = False) -> Report:

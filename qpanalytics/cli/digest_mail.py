@@ -1,4 +1,7 @@
-"""`qpa report --email`: the digest to everybody whom `[[report.send]]` names, each group its own checks."""
+"""`qpa report --email` and `--send`: the digest to everybody whom `[[report.send]]` names, each group its own checks.
+
+`--email` mails it now. `--send` leaves it in the outbox, from where the watch sends it by whatever channel, with retries.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import typer
 from qpanalytics.cli.options import Asked, now
 
 if TYPE_CHECKING:
-    from qpanalytics.alerts.digests import Group
+    from qpanalytics.alerts.digests import Group, Letter
     from qpanalytics.report import Report
     from qpanalytics.report.check import CheckReport
     from qpanalytics.settings import Settings
@@ -35,19 +38,10 @@ class Mailing:
         """
         from qpanalytics import spell
         from qpanalytics.alerts.base import DeliveryError
-        from qpanalytics.alerts.digests import letters, nobody
         from qpanalytics.cli.handing import handing
-        from qpanalytics.report import Report
 
-        assert isinstance(whole, Report)  # the page of one check is not mailed
-        whole = replace(whole, explore=False)  # the page with charts lies beside the file, not beside the mail
-        known = {tag for row in whole.facts.all_rows for tag in row.tags}
-        strange = {id(group): why for group in self.groups if (why := nobody(group, known))}
-        for why in strange.values():
-            typer.echo(f"qpa: not mailed to {why}", err=True)
-        told = [group for group in self.groups if id(group) not in strange]
+        made, strange = self._letters(whole)
         link = self.settings.report.link
-        made = list(letters(told, lambda tags: self._of(whole, tags), told_at=now(), link=link))
         failed = False
         with ExitStack() as open_:
             hands = {name: open_.enter_context(handing(self.asked, self.settings, table)) for name, table in self.tables.items()}
@@ -64,6 +58,39 @@ class Mailing:
                     typer.echo(f"qpa: mailed to {letter.who}: {letter.digest.subject}{but}", err=True)
         if failed or strange:
             raise typer.Exit(3 if failed else 2)
+
+    def leave(self, whole: Report | CheckReport, folder: Path) -> None:
+        """Leaves the digest in the outbox, each letter once however often this is asked; says on stderr for whom."""
+        from qpanalytics.alerts.outbox import Learned, Outbox
+        from qpanalytics.store.state import State
+
+        made, _ = self._letters(whole)
+        store = self.asked.db or self.settings.store.path
+        with State.beside(store) as state:
+            known, outbox = Learned(state, "", now), Outbox(state)
+            for letter in made:
+                if self.settings.report.link is not None and letter.report is not whole:
+                    letter.report.write(folder)
+                with state.transaction():
+                    if known.get(letter.key) is None:
+                        outbox.put(letter.digest, [letter.channel.name], now())
+                        known.put(letter.key, "left")
+                        typer.echo(f"qpa: left for {letter.who}: {letter.digest.subject}", err=True)
+
+    def _letters(self, whole: Report | CheckReport) -> tuple[list[Letter], bool]:
+        """The letters, and whether some group is told nothing, since no check has its tags; that is said on stderr."""
+        from qpanalytics.alerts.digests import letters, nobody
+        from qpanalytics.report import Report
+
+        assert isinstance(whole, Report)  # the page of one check is not sent
+        whole = replace(whole, explore=False)  # the page with charts lies beside the file, not beside the mail
+        known = {tag for row in whole.facts.all_rows for tag in row.tags}
+        strange = {id(group): why for group in self.groups if (why := nobody(group, known))}
+        for why in strange.values():
+            typer.echo(f"qpa: not mailed to {why}", err=True)
+        told = [group for group in self.groups if id(group) not in strange]
+        link = self.settings.report.link
+        return list(letters(told, lambda tags: self._of(whole, tags), told_at=now(), link=link)), bool(strange)
 
     @property
     def tables(self) -> dict[str, ChannelTable]:
@@ -83,6 +110,14 @@ class Mailing:
         history = whole.history.picking(Pick(tuple(asked.check or ()), tags, tuple(asked.source or ())))
         typed = command(asked, history, window.period, window.tz)
         return report(history, period=window.period, tz=window.tz, command=typed)
+
+
+def everybody(asked: Asked) -> Mailing:
+    """All groups, whatever their channel; there may be none."""
+    from qpanalytics.alerts.digests import groups
+
+    settings = asked.settings()
+    return Mailing(asked, settings, groups(settings))
 
 
 def prepared(asked: Asked) -> Mailing:

@@ -42,6 +42,10 @@ def examine(asked: Asked, clock: datetime) -> Iterator[Seen]:
         from qpanalytics.cli.examine_channels import channels
 
         yield from channels(settings, asked.folder, store.path, clock)
+    if settings.source:
+        from qpanalytics.cli.examine_watch import watched
+
+        yield from watched(settings, store.path, clock)
     try:
         yield from _store(store)
         if store.exists():

@@ -6,6 +6,7 @@ and not what is known; states are taken up again only when something happens to 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -91,8 +92,14 @@ class Engine:
     # What people see ---------------------------------------------------------------------------------------------------
 
     def feed(self, *events: Event) -> None:
-        """Takes events, in any order; they count from the next `advance` on."""
+        """Takes events, in any order; they count from the next `advance` on (in a replay from that which reaches them)."""
         self._inbox += events
+        for event in events:
+            # what was seen, and what is lost, is known before what it showed is judged
+            if isinstance(event, Seen):
+                self._see(event)
+            elif isinstance(event, Lost):
+                self._check(event.check).holes.append((event.since, event.until))
 
     def next_due_at(self) -> int | None:
         """When `advance` will have something to do even if nothing is fed; None: never."""
@@ -155,14 +162,10 @@ class Engine:
         """
         until = max(until, self._now)
         events = sorted(self._inbox, key=lambda event: (event.at, event.rank))
-        self._inbox = []
+        # a replay is told the future; live, what is dated later than now has a wrong clock and counts as now
+        known = len(events) if self._live else bisect_right(events, until, key=lambda event: event.at)
+        events, self._inbox = events[:known], events[known:]
         self._desk.now = until
-        for event in events:
-            # what was seen, and what is lost, is known before what it showed is judged
-            if isinstance(event, Seen):
-                self._see(event)
-            elif isinstance(event, Lost):
-                self._check(event.check).holes.append((event.since, event.until))
         step, place = self._now, 0
         while True:
             happens = min(events[place].at, until) if place < len(events) else FOREVER

@@ -53,7 +53,7 @@ def _trouble(policy: Policy, promised: Promised, tags: tuple[str, ...], deadline
     end = Maintained(policy.maintenance).until(promised.check, tags, deadline_at)
     if end is not None:
         return Step(None, f"nothing: in maintenance until {spell.iso(end)}", "maintenance")
-    what = "an incident opens" if in_a_row == 1 else f"nothing yet: it is trouble from {in_a_row} bad runs in a row on"
+    what = f"nothing yet: it is trouble from {in_a_row} bad runs in a row on" if in_a_row > 1 else "an incident opens"
     return Step(deadline_at, what, f"failures_in_a_row = {in_a_row}")
 
 

@@ -126,12 +126,13 @@ class Watch:
             self._fed(feed_here(self.around.store))
         if self._notes:
             ticks.append(self._tick())
-        self._deliverer.round(ONCE_END_S)
+        self._deliverer.wake()  # a report takes seconds, and no alert waits for it
         self._begin_dates()
         self._tidied()
         if ticks[-1] is not None:
             self._begin_heartbeat()
         self._wait()
+        self._deliverer.round(ONCE_END_S)
         if self._notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
@@ -217,6 +218,8 @@ class Watch:
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
+        if ticked.changes:
+            self._measure()
         return ticked
 
     def _time(self) -> datetime:
@@ -276,6 +279,7 @@ class Watch:
         if fed.held or fed.wrong:
             self.around.say(f"{fed.held or fed.wrong} What came is safe in {self.state.name}.")
         self._notes.append(lambda kept, now: blind.note(kept, fed, now))
+        self._measure()
         self._news.set()
 
     def _begin_dates(self) -> None:
@@ -299,6 +303,7 @@ class Watch:
         args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
         if name != "prune":
             args += ["--out", str(self.around.folder / self.settings.watch.reports)]
+            args += ["--send"]
         done = apart.run([*args, *self.around.arguments], self.stop)
         if done.status is None:
             return
@@ -307,7 +312,22 @@ class Watch:
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:
             self._report_at[name] = self.now() + REPORT_AGAIN
+        if self._sending:
+            self._deliverer.wake()
         self._news.set()
+
+    def _measure(self) -> None:
+        """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
+        path = self.settings.watch.metrics
+        if path is not None:
+            args = ["export", "--openmetrics", str(self.around.folder / path), *self.around.arguments]
+            self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
+
+    def _measured(self, done: apart.Done) -> None:
+        said = done.said if done.status else ""
+        if said and self._said.get("metrics") != said:
+            self.around.say(f"metrics: {said}")
+        self._said["metrics"] = said
 
     def _begin_heartbeat(self) -> None:
         reference = self.settings.watch.ping_url

@@ -119,9 +119,11 @@ def overview(state: State, now: datetime) -> dict[str, Any]:
     """How the watch itself is: when it last evaluated, and who holds the store since when."""
     with state.reading() as con:
         known = kept.load(con)
+        (open_,) = con.execute("select count(*) from incidents where resolved_us is null").fetchone()
     return {
         "ticked_at": moment(known.ticked or None),
         "age_s": (micros(now) - known.ticked) / 1e6 if known.ticked else None,
         "held_at": moment(known.held),
         "holder": known.holder,
+        "open": int(open_),
     }
