@@ -136,7 +136,7 @@ def test_each_kind_of_queue_and_worker_is_configured_as_the_readme_shows(tmp_pat
 def test_each_kind_of_channel_is_configured_as_the_readme_shows(tmp_path: Path) -> None:
     from qpanalytics import alerts, settings
 
-    (text,) = [text for text in blocks("toml") if "[[channel]]" in text]
+    (text,) = [text for text in blocks("toml") if "[[channel]]" in text and "[watch]" not in text]
     (tmp_path / "qpa.toml").write_text(text)
     kinds = {table.kind for table in settings.load(tmp_path / "qpa.toml").channel}
     assert kinds <= set(alerts.KINDS)
@@ -149,11 +149,33 @@ def test_each_kind_of_channel_is_configured_as_the_readme_shows(tmp_path: Path) 
     assert qpa(tmp_path, "alert", "test", "log").returncode == 0
 
 
+def test_the_alerts_of_the_readme_reach_the_channels_that_it_names(tmp_path: Path) -> None:
+    (text,) = [text for text in blocks("toml") if "[watch]" in text]
+    (tmp_path / "qpa.toml").write_text(text)
+    (tmp_path / "pings").mkdir()
+    (tmp_path / "pings" / "a.csv").write_text("check,received_at\nbackup,2026-11-24T02:00:10Z\n")
+    secrets = {"TG_TOKEN": "1:a"}
+    explained = qpa(tmp_path, "alert", "explain", "backup", **secrets).stdout
+    assert "oncall is told [route 1]" in explained and "log is told [route 1]" in explained
+    (tmp_path / "qpa.toml").write_text(text.replace('to = ["oncall", "log"]', 'to = ["log"]'))
+    for clock in ("2026-11-24T03:00:00Z", "2026-11-25T02:16:00Z"):
+        done = qpa(tmp_path, "watch", "--once", "--as-of", clock, **secrets)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "backup did not come" in (tmp_path / "alerts.jsonl").read_text()
+
+
+def test_service_and_crontab_of_the_watch_run_it() -> None:
+    (unit,) = blocks("service")
+    (line,) = blocks("cron")
+    assert "ExecStart=/usr/local/bin/qpa watch\n" in unit and "Restart=always" in unit
+    assert line.split()[:5] == ["*"] * 5 and "qpa watch --once" in line
+
+
 def test_digests_go_to_whom_the_readme_says(tmp_path: Path) -> None:
     from qpanalytics import settings
     from qpanalytics.alerts.digests import groups
 
-    told = [text for text in blocks("toml") if "[[channel]]" in text or "[[report.send]]" in text]
+    told = [text for text in blocks("toml") if ("[[channel]]" in text and "[watch]" not in text) or "[[report.send]]" in text]
     (tmp_path / "qpa.toml").write_text("\n".join(told))
     found = groups(settings.load(tmp_path / "qpa.toml"))
     assert [(group.who, group.tags) for group in found] == [
