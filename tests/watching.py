@@ -83,7 +83,10 @@ class Watched:
 
     def round(self, now: datetime, **environ: str) -> Ticked | None:
         """What `qpa watch --once --as-of NOW` does."""
-        around = Surroundings(self.store, self.folder, {**os.environ, **environ}, lambda: now, self.troubles.append, fixed=now)
+        around = Surroundings(
+            self.store, self.folder, {**os.environ, **environ}, lambda: now, self.troubles.append,
+            self.folder / "qpa.toml", now,
+        )  # fmt: skip
         with State.beside(self.store) as state:
             watch = Watch(self.settings, around, state)
             if not watch.seed():

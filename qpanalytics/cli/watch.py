@@ -50,9 +50,7 @@ def watch(
     if not settings.source:
         raise ConfigError("qpa.toml has no [[source]] to watch; `qpa init` shows one.")
     store = db or settings.store.path
-    arguments = [] if config is None else ["--config", str(config)]
-    arguments += [] if db is None else ["--db", str(db)]
-    around = Surroundings(store, asked.folder, os.environ, now, _say, arguments, fixed)
+    around = Surroundings(store, asked.folder, os.environ, now, _say, config, fixed)
     ending = _Ending()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -162,7 +162,7 @@ def _hung(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
 
 
 def _often(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
-    return f"{m.name} went wrong in {e.get('n')} of its last {e.get('of')} runs.", ""
+    return f"{m.name} went wrong in {spell.number(e.get('n'))} of its last {spell.number(e.get('of'))} runs.", ""
 
 
 def _too_fast(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
@@ -210,7 +210,8 @@ def _orphaned(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
 
 
 def _too_few(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
-    return f"Queue {m.name} has {spell.plural(int(e.get('alive') or 0), 'worker')} alive; {e.get('promised')} were promised.", ""
+    alive = spell.plural(int(e.get("alive") or 0), "worker")
+    return f"Queue {m.name} has {alive} alive; {spell.number(e.get('promised'))} were promised.", ""
 
 
 def _workers_gone(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
@@ -224,7 +225,7 @@ def _stuck(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
 
 
 def _crash_loop(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:
-    return f"Worker {m.name} was started again {e.get('restarts')} times within an hour.", "Look into its log."
+    return f"Worker {m.name} was started again {spell.number(e.get('restarts'))} times within an hour.", "Look into its log."
 
 
 def _unreachable(m: Broken, e: Mapping[str, Any], v: Voice) -> Said:

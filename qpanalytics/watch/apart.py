@@ -21,10 +21,10 @@ class Done:
     said: str
 
 
-def run(args: Sequence[str], stop: threading.Event) -> Done:
-    """Runs `qpa` with these arguments until it ends, or `stop` ends it."""
+def run(args: Sequence[str], stop: threading.Event, module: str = "qpanalytics") -> Done:
+    """Runs `qpa`, or another module of ours, with these arguments until it ends, or `stop` ends it."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "qpanalytics", *args],
+        [sys.executable, "-m", module, *args],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         start_new_session=True,
     )  # fmt: skip

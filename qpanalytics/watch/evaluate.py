@@ -18,7 +18,7 @@ from qpanalytics.policy import events
 from qpanalytics.policy.changes import Change, Incident, IncidentChange, Notice
 from qpanalytics.policy.engine import Engine
 from qpanalytics.policy.rules import Policy
-from qpanalytics.watch import incidents, kept
+from qpanalytics.watch import incidents, kept, tell
 from qpanalytics.watch.kept import Checks, Kept
 from qpanalytics.watch.translate import Translator
 
@@ -129,7 +129,7 @@ class Evaluator:
 
         engine = self._load()
         known = self._kept
-        told = seed(store, self.state, self._sources, self._checks, known, now)
+        told = seed(store, self.state, self.settings, self._checks, known, now)
         known.seeded = True
         promised = self._reconfigured(Translator(self._checks, known, self.settings.check), micros(now))
         engine.feed(*promised, *told)
@@ -167,6 +167,9 @@ class Evaluator:
             incidents.taken(con, last_order)
             for notice in notices:
                 outbox.put(self._worded(notice, now), [notice.channel], now)
+            for change in done.changes:
+                if change.step == "acked":
+                    outbox.put(tell.acked(change.incident, now, self.settings.report.tz), change.incident.told, now)
         done.open = len(engine.incidents())
 
     def _arrived(self, source: str) -> Sequence[Piece]:
@@ -174,9 +177,8 @@ class Evaluator:
         known = self._kept
         found = self.state.pending(max(known.consumed.get(source, 0), known.piece), source)
         if found and source not in known.done and not any(piece.kind == "end" for piece in found):
-            looking = found[-1].look
             size = sum(len(piece.rows or b"") for piece in found)
-            if size < MOST_HELD and all(piece.look == looking for piece in found):
+            if size < MOST_HELD:
                 return []
         return found
 

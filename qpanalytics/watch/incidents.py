@@ -14,6 +14,7 @@ from qpanalytics.instants import instant, micros
 from qpanalytics.policy import events
 from qpanalytics.policy.changes import Incident, IncidentChange, Member
 from qpanalytics.spell import plural, quoted
+from qpanalytics.watch import daily
 
 if TYPE_CHECKING:
     from qpanalytics.store.state import State
@@ -98,12 +99,16 @@ def ask(state: State, order: Order, at: datetime) -> None:
 
 
 def asked(con: sqlite3.Connection) -> tuple[list[events.Event], int]:
-    """The orders that wait, as events, and the number of the last one."""
+    """The orders of people and the daily facts that wait, as events, and the number of the last one."""
     out: list[events.Event] = []
     last = 0
     for number, at, said in con.execute("select number, at_us, said from orders order by number"):
         last = number
-        order = Order(**json.loads(said))
+        values = json.loads(said)
+        if "fact" in values:
+            out += [told] if (told := daily.event(values, at)) is not None else []
+            continue
+        order = Order(**values)
         if order.what == "ack":
             out.append(events.Acked(order.incident, at, order.by))
         elif order.what == "snooze":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import random
@@ -47,6 +47,8 @@ END_S = 2.0
 JUMP_S = 2.0
 #: A report that could not be made is tried again after so long.
 REPORT_AGAIN = timedelta(minutes=10)
+#: Daily facts are taken from a store that was fed so lately.
+FRESH = timedelta(hours=1)
 #: What is old enough to be forgotten is looked for so often.
 TIDY = timedelta(days=1)
 #: And that old: incidents that ended, messages and tries.
@@ -57,7 +59,7 @@ KEEP = timedelta(days=400)
 class Surroundings:
     """What the watch is given from outside: where things are, what time it is, how to speak.
 
-    `arguments` are the options that commands of ours are to be run with. `fixed` is the one instant of `--as-of`.
+    `config` is the file of the configuration where it is not `./qpa.toml`. `fixed` is the one instant of `--as-of`.
     """
 
     store: Path
@@ -65,7 +67,7 @@ class Surroundings:
     environ: Mapping[str, str]
     wall: Callable[[], datetime]
     say: Callable[[str], None]
-    arguments: list[str] = field(default_factory=list)
+    config: Path | None = None
     fixed: datetime | None = None
 
 
@@ -284,7 +286,10 @@ class Watch:
 
     def _begin_dates(self) -> None:
         now = self.now()
-        for name, due in dates.due(self.settings, self._evaluator.known.reports, now).items():
+        known = self._evaluator.known
+        for name, due in dates.due(self.settings, known.reports, now).items():
+            if name == "facts" and now - instant(known.fed) > FRESH:
+                continue  # a store that was not fed would tell of holes that are none
             if self._report_at.get(name, now) <= now:
                 self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
 
@@ -300,14 +305,18 @@ class Watch:
         self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
 
     def _made(self, name: str, due: datetime) -> None:
-        args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due)]
-        if name != "prune":
-            args += ["--out", str(self.around.folder / self.settings.watch.reports)]
-            args += ["--send"]
-        done = apart.run([*args, *self.around.arguments], self.stop)
+        if name == "facts":
+            config = [str(self.around.config)] if self.around.config is not None else []
+            args = [str(self.around.store), spell.iso(self.now()), *config]
+            done = apart.run(args, self.stop, "qpanalytics.watch.daily")
+        else:
+            folder = str(self.around.folder / self.settings.watch.reports)
+            args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due), "--out", folder, "--send"]
+            done = apart.run([*args, *self._options], self.stop)
         if done.status is None:
             return
-        self.around.say(f"{name}: {done.said}")
+        if done.said:
+            self.around.say(f"{name}: {done.said}")
         if done.status == 0:
             self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
         else:
@@ -320,8 +329,14 @@ class Watch:
         """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
         path = self.settings.watch.metrics
         if path is not None:
-            args = ["export", "--openmetrics", str(self.around.folder / path), *self.around.arguments]
+            args = ["export", "--openmetrics", str(self.around.folder / path), *self._options]
             self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
+
+    @property
+    def _options(self) -> list[str]:
+        """What commands of ours are to work on."""
+        config = [] if self.around.config is None else ["--config", str(self.around.config)]
+        return [*config, "--db", str(self.around.store)]
 
     def _measured(self, done: apart.Done) -> None:
         said = done.said if done.status else ""

@@ -18,6 +18,7 @@ from qpanalytics.watch.translate import RECENT, SEED
 if TYPE_CHECKING:
     import duckdb
 
+    from qpanalytics.settings import Settings
     from qpanalytics.store.db import Store
     from qpanalytics.store.state import State
 
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
 DAYS = 40
 
 
-def seed(store: Store, state: State, sources: Collection[str], checks: Checks, kept: Kept, now: datetime) -> list[events.Event]:
+def seed(store: Store, state: State, settings: Settings, checks: Checks, kept: Kept, now: datetime) -> list[events.Event]:
     """Fills `checks` and `kept` from the store; returns the pings and sights that the engine starts from.
 
     Promises follow from the checks. StoreBusy if the store is held; nothing is changed then. Without a store there is
     nothing to know.
     """
-    if not store.exists():
+    sources = [table.name for table in settings.source]
+    if not store.exists() or not sources:
         return []
     with store.read() as con:
-        if not sources:
-            return []
         from qpanalytics.collect.feed import fed_up_to
 
         through = fed_up_to(con, state.identity)
@@ -43,8 +43,13 @@ def seed(store: Store, state: State, sources: Collection[str], checks: Checks, k
         versions = _versions(con)
         pings = _pings(con, sources, now)
         seen = _seen(con, sources)
+    from qpanalytics.watch import daily
+
+    told = [daily.event(fact, micros(now)) for fact in daily.facts(store, settings, now)]
     kept.piece = max(kept.piece, through)
+    names = {row[1] for row in rows}
     out: list[events.Event] = []
+    out += [e for e in told if isinstance(e, events.Covered) or (isinstance(e, events.CannotTell) and e.check in names)]
     for check_id, name, source, key, label, paused, gone in rows:
         check = checks.adopt(source, key, name, label)
         check.versions, check.paused, check.gone = versions.get(check_id, []), paused, gone

@@ -24,17 +24,26 @@ def message(notice: Notice, now: datetime, tz: str) -> Message:
     """What a notice says to its channel, with days and times in `tz`."""
     if notice.incident is None:
         return _summary(notice, now, tz)
-    incident = notice.incident
     assert notice.event in get_args(Event)
+    return _alert(notice.incident, notice.event, _note(notice), now, tz)  # type: ignore[arg-type]  # no summary
+
+
+def acked(incident: Incident, now: datetime, tz: str) -> Message:
+    """That somebody has taken an incident on, for the channels that were told of it."""
+    by = f" by {incident.acked_by}" if incident.acked_by else ""
+    return _alert(incident, "ack", f"Acknowledged{by}: no more reminders and no escalation.", now, tz)
+
+
+def _alert(incident: Incident, event: Event, note: str, now: datetime, tz: str) -> Alert:
     alert = Alert.of(
         worded(incident, now, tz),
         incident=incident.incident,
-        event=notice.event,  # type: ignore[arg-type]  # summaries went another way
+        event=event,
         opened_at=instant(incident.opened_at),
         told_at=now,
         resolved_at=None if incident.resolved_at is None else instant(incident.resolved_at),
         evidence=evidence([_broken(member) for member in incident.members], _voice(now, tz)),
-        note=_note(notice, now),
+        note=note,
     )
     return replace(alert, kind=incident.kind, label=label(incident.kind), severity=incident.severity)
 
@@ -76,7 +85,7 @@ def _line(incident: Incident, now: datetime, tz: str) -> str:
     return f"[{incident.severity}] {said} Over after {lasted}, since {began}."
 
 
-def _note(notice: Notice, now: datetime) -> str:
+def _note(notice: Notice) -> str:
     """Why it is told now, where that is not plain."""
     incident = notice.incident
     assert incident is not None

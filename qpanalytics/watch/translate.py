@@ -53,9 +53,9 @@ class Translator:
             if piece.kind == "checks":
                 out += self._listed(piece)
             elif piece.kind in ("pings", "lines"):
+                out += self._lost(piece)
                 for check, ping in self._new(piece):
                     arrived.setdefault(check.name, (check, []))[1].append(_ping(check.name, ping))
-                out += self._lost(piece)
             elif piece.kind == "snapshot":
                 out += _looks(piece)
             self._vouched(piece)
@@ -178,7 +178,7 @@ class Translator:
         return out
 
     def _lost(self, piece: Piece) -> list[events.Event]:
-        """Pings that are proven to have come and gone between two looks."""
+        """Pings that are proven to have come and gone between the last one that was seen and those of a piece."""
         lost, span = piece.said.get("lost"), piece.said.get("span")
         check = self.checks.get(piece.source, str(piece.said.get("key")))
         if not lost or check is None:
