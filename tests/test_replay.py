@@ -138,7 +138,9 @@ def test_a_month_of_the_engine_is_a_month_of_the_ledger() -> None:
         engine.feed(Promised(check, micros(begin), versions, "", None, f"check {check}"))
     engine.feed(*(event for event in happened.events if not isinstance(event, CannotTell)))
     seen = set()
-    for at in sorted(begin + timedelta(minutes=dice.uniform(0, 43_000)) for _ in range(12)):
+    instants = [begin + timedelta(minutes=dice.uniform(0, 43_000)) for _ in range(8)]
+    instants += [at + timedelta(milliseconds=1) for _, at, kind in dice.sample(rows, 30) if kind == "start" and at < end][:5]
+    for at in sorted(instants):
         engine.advance(micros(at))
         then = replace(h.window(h.since, h.until), as_of=at)
         with then.session(), then.connection() as con:
