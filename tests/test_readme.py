@@ -136,7 +136,7 @@ def test_each_kind_of_queue_and_worker_is_configured_as_the_readme_shows(tmp_pat
 def test_each_kind_of_channel_is_configured_as_the_readme_shows(tmp_path: Path) -> None:
     from qpanalytics import alerts, settings
 
-    (text,) = [text for text in blocks("toml") if "[[channel]]" in text and "[watch]" not in text]
+    (text,) = [text for text in blocks("toml") if 'kind = "email"' in text]
     (tmp_path / "qpa.toml").write_text(text)
     kinds = {table.kind for table in settings.load(tmp_path / "qpa.toml").channel}
     assert kinds <= set(alerts.KINDS)
@@ -175,7 +175,7 @@ def test_digests_go_to_whom_the_readme_says(tmp_path: Path) -> None:
     from qpanalytics import settings
     from qpanalytics.alerts.digests import groups
 
-    told = [text for text in blocks("toml") if ("[[channel]]" in text and "[watch]" not in text) or "[[report.send]]" in text]
+    told = [text for text in blocks("toml") if 'kind = "email"' in text or "[[report.send]]" in text]
     (tmp_path / "qpa.toml").write_text("\n".join(told))
     found = groups(settings.load(tmp_path / "qpa.toml"))
     assert [(group.who, group.tags) for group in found] == [
