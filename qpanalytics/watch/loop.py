@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from qpanalytics.policy import events
     from qpanalytics.policy.changes import Notice
     from qpanalytics.settings import Settings
+    from qpanalytics.settings_values import Secret
     from qpanalytics.watch.kept import Kept
 
 #: A tick waits for quick looks so long, seconds; what slow ones bring is evaluated when it is there.
@@ -84,6 +85,8 @@ class Watch:
         self._doubted = False
         self._sending = False
         self._said: dict[str, str] = {}
+        #: Whether a source or a channel could not be reached.
+        self.unreached = False
         self._jobs = Jobs(lambda name, error: around.say(f"{name}: {error}"))
         self._looking = Looking(
             settings, around.folder, around.environ, self.now, state, self.stop, self._looked, around.fixed
@@ -92,7 +95,7 @@ class Watch:
         outbox = Outbox(state)
         outbox.recover(self.now())
         opened = opener(settings.channel, around.environ, around.folder, self.now, state)
-        self._deliverer = Deliverer(outbox, opened, clock=self.now, chance=random, trouble=around.say)
+        self._deliverer = Deliverer(outbox, opened, clock=self.now, chance=random, trouble=self._undelivered)
 
     # The two ways to go ------------------------------------------------------------------------------------------------
 
@@ -168,6 +171,11 @@ class Watch:
         self.stop.set()
         self._deliverer.stop(END_S)
         return self._jobs.stop(END_S)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a source was not described well enough to be looked at."""
+        return self._looking.refused
 
     def wake_to_end(self) -> None:
         """Has `run` and `once` return soon; safe in a signal's handler."""
@@ -262,12 +270,22 @@ class Watch:
                 begun.append(f"source {table.name}")
         return begun
 
+    def _undelivered(self, said: str) -> None:
+        """A message was not sent, or not recorded."""
+        self.unreached = True
+        self.around.say(said)
+
     def _looked(self, source: str, why: str) -> None:
         """A look ended. What is wrong with a source is said once, not at every look."""
-        if why and self._said.get(source) != why:
-            self.around.say(why)
-        self._said[source] = why
+        self.unreached = self.unreached or bool(why)
+        self._say_anew(f"source {source}", why)
         self._news.set()
+
+    def _say_anew(self, about: str, said: str) -> None:
+        """Says what is wrong, once while it lasts."""
+        if said and self._said.get(about) != said:
+            self.around.say(said)
+        self._said[about] = said
 
     def _feeding_due(self) -> bool:
         known = self._evaluator.known
@@ -339,16 +357,21 @@ class Watch:
         return [*config, "--db", str(self.around.store)]
 
     def _measured(self, done: apart.Done) -> None:
-        said = done.said if done.status else ""
-        if said and self._said.get("metrics") != said:
-            self.around.say(f"metrics: {said}")
-        self._said["metrics"] = said
+        self._say_anew("metrics", f"metrics: {done.said}" if done.status else "")
 
     def _begin_heartbeat(self) -> None:
         reference = self.settings.watch.ping_url
         if reference is not None:
-            url = reference.resolve(self.around.environ, self.around.folder)
-            self._jobs.start("ping_url", lambda: beat(url))
+            self._jobs.start("ping_url", lambda: self._beaten(reference))
+
+    def _beaten(self, reference: Secret) -> None:
+        """Pings in turn. The address is looked up here, where nothing waits for it, should it not be there."""
+        try:
+            beat(reference.resolve(self.around.environ, self.around.folder))
+        except QpaError as error:
+            self._say_anew("ping_url", f"ping_url: {error}")
+        else:
+            self._say_anew("ping_url", "")
 
 
 class _Lags:
