@@ -41,9 +41,10 @@ class Record:
     notices: int = 0
 
     @property
-    def wrong(self) -> list[Member]:
-        """The members that are not well yet."""
-        return [m for m in self.members.values() if m.resolved_at is None]
+    def wrong(self) -> bool:
+        """Whether a member is not well yet."""
+        # from the last one on: they tend to end in the order in which they began
+        return any(m.resolved_at is None for m in reversed(self.members.values()))
 
     def due(self) -> int | None:
         """When something is to be done about it by time alone."""
