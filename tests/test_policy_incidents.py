@@ -190,7 +190,7 @@ def test_the_third_within_minutes_joins_the_first_and_one_an_hour_later_does_not
     said = [line for at in ("03:10", "03:12", "03:14", "03:19", "04:09") for line in world.until(at) if "res" not in line]
     assert said == [
         "03:10 opened missed a", "03:10 open oncall: a", "03:12 opened missed b", "03:12 open oncall: b",
-        "03:14 joined missed c", "03:19 remind oncall: a, c", "04:09 opened missed d", "04:09 open oncall: d",
+        "03:14 joined missed c", "03:14 remind oncall: a, c", "04:09 opened missed d", "04:09 open oncall: d",
     ]  # fmt: skip
 
 

@@ -10,10 +10,11 @@ from qpanalytics.policy.changes import Change, Incident, IncidentChange, Member,
 from qpanalytics.policy.record import Record
 from qpanalytics.policy.routing import end_of, severities, ways, within
 from qpanalytics.policy.rules import Policy
-from qpanalytics.policy.sign import SECOND
+from qpanalytics.policy.sign import HOUR, SECOND
 from qpanalytics.policy.subjects import State
 
 DAY_S = 86_400.0
+MINUTE = 60 * SECOND
 QUIET, SNOOZED, AWAY = "quiet hours", "snoozed", "away"
 
 
@@ -76,9 +77,13 @@ class Desk:
                     self._post("open", record, channel, number, at)
 
     def grew(self, record: Record, at: int) -> None:
-        """It is worse than when it was told of: it is told again, but not at once, since more may follow."""
+        """It is worse than when it was told of: it is told again, at once unless that was just now, since more may follow.
+
+        Each time takes twice as long, so that one that goes on growing for an hour is told of some six times.
+        """
         if record.told and record.grew_at is None and record.acked_at is None and len(record.members) > 1:
-            record.grew_at = max(at, self.floor) + round(self._policy.table.group_within * SECOND)
+            wait = min(MINUTE << min(record.grown, 10), HOUR)
+            record.grew_at = max(at, self.floor, record.told_at + wait)
 
     def resolved(self, record: Record, at: int) -> None:
         """It is over: whoever was told hears that, and nobody else."""
@@ -100,6 +105,7 @@ class Desk:
         if record.grew_at is not None and record.grew_at <= at:
             record.grew_at = later
             if later is None:
+                record.grown += 1
                 self._remind(record, at, "it grew")
         if record.remind_at is not None and record.remind_at <= at:
             record.remind_at = later
@@ -165,6 +171,7 @@ class Desk:
     def _send(self, event: NoticeKind, record: Record, channel: str, route: int, at: int, why: str) -> None:
         table = self._policy.table
         record.notices += 1
+        record.told_at = at
         self.told.add(record.id)
         if event in ("open", "escalate"):
             record.told.setdefault(channel, route)

@@ -35,8 +35,11 @@ class Record:
     remind_at: int | None = None
     grew_at: int | None = None
     escalate: dict[str, int] = field(default_factory=dict)
-    #: How often it was told again; each time takes longer.
+    #: How often it was told again, because it lasts and because it grew; each time takes longer.
     reminded: int = 0
+    grown: int = 0
+    #: When it was told of last.
+    told_at: int = 0
     #: Notices so far, for their keys.
     notices: int = 0
 
