@@ -225,6 +225,38 @@ def test_a_round_at_an_earlier_time_tells_nothing_twice_and_nothing_new(tmp_path
     assert watched.news() == [*before, ("resolve", "backup")]
 
 
+def test_what_a_clock_jumped_over_is_unknown_to_files_and_not_missed(tmp_path: Path) -> None:
+    import threading
+
+    from qpanalytics.watch.looking import Looking
+
+    watched = Watched(tmp_path, check("backup"))
+    watched.pings("backup", "06:00:10")
+    watched.round(at("06:01"))
+    with State.beside(watched.store) as state:
+        looking = Looking(watched.settings, tmp_path, {}, lambda: DAY, state, threading.Event(), lambda source, why: None)
+        looking.unseen(at("06:02"), at("07:02"))
+    watched.rounds(at("07:02:30"), at("07:05:30"))
+    assert watched.said() == []
+    watched.round(at("07:06:30"))
+    assert watched.news() == [("open", "backup")]  # that of 07:05 was waited for, and did not come
+
+
+def test_a_bug_ends_a_tick_and_not_the_watch_and_says_where_without_a_word_of_what_was_pinged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, check("backup"))
+    watched.pings("backup", "06:00:10")
+    watched.round(at("06:01"))
+    with monkeypatch.context() as patched:
+        patched.setattr("qpanalytics.policy.engine.Engine.advance", lambda *_: {}["a secret"])
+        assert watched.round(at("06:06:30")) is None
+    assert any("KeyError in test_watch_faults.py" in said for said in watched.troubles)
+    assert not any("a secret" in said for said in watched.troubles)
+    watched.round(at("06:07:30"))
+    assert watched.news() == [("open", "backup")]
+
+
 # Sources --------------------------------------------------------------------------------------------------------------
 
 

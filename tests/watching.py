@@ -14,8 +14,9 @@ from qpanalytics.instants import micros
 from qpanalytics.settings import Settings
 from qpanalytics.store.state import State
 from qpanalytics.watch import told
+from qpanalytics.watch.around import Surroundings
 from qpanalytics.watch.evaluate import Ticked
-from qpanalytics.watch.loop import Surroundings, Watch
+from qpanalytics.watch.loop import Watch
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 FILES = '[[source]]\nname = "jobs"\nkind = "files"\nfiles = ["pings.csv"]\n'

@@ -42,8 +42,9 @@ def watch(
     from qpanalytics.cli.options import instant
     from qpanalytics.errors import ConfigError, UsageError
     from qpanalytics.store.state import State
+    from qpanalytics.watch.around import Surroundings
     from qpanalytics.watch.lock import Lock
-    from qpanalytics.watch.loop import Surroundings, Watch
+    from qpanalytics.watch.loop import Watch
     from qpanalytics.watch.ready import unready
 
     clock = now()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from qpanalytics.schedules import zones
+from qpanalytics.schedules import stepping, zones
 from qpanalytics.schedules.layout import DAY_US, FIRST_S, LAST_S, LOOK_BACK_S, MOST_TICKS, day_number, days_between, ticks
 from qpanalytics.schedules.rules import MICRO, Rule
 from qpanalytics.schedules.zones import DAY_S
@@ -51,6 +51,8 @@ class Expanded:
 
     def after(self, t_us: int) -> int | None:
         """The first expected time strictly after `t_us`, epoch microseconds; None if there is none until 2262."""
+        if stepping.pays() and (found_us := stepping.after(self.rules, t_us)) is not None:
+            return found_us
         start, span = max(t_us + 1, FIRST_S), DAY_US
         near = [_next(rule, (start - 1) // MICRO) for rule in self.rules]
         if None not in near:
@@ -64,6 +66,8 @@ class Expanded:
 
     def before(self, t_us: int) -> int | None:
         """The last expected time strictly before `t_us`, epoch microseconds; None if there is none within 10 years."""
+        if stepping.pays() and (found_us := stepping.before(self.rules, t_us)) is not None:
+            return found_us
         end, span = min(t_us, LAST_S * MICRO), DAY_US
         near = [_last(rule, -(-end // MICRO)) for rule in self.rules]
         if None not in near:

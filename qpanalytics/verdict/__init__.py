@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qpanalytics.verdict.finding import Finding as Finding
 from qpanalytics.words import Columns
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from qpanalytics.history import History
     from qpanalytics.verdict.cases import Case
-    from qpanalytics.verdict.finding import Finding as Finding
     from qpanalytics.verdict.queue_cases import Looked
 
 COLUMNS = Columns(

@@ -7,9 +7,8 @@ machine, which stands still for an hour in autumn, so it is set up anew whenever
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import random
@@ -20,13 +19,13 @@ from qpanalytics import spell
 from qpanalytics.alerts.deliver import Deliverer, opener
 from qpanalytics.alerts.outbox import Outbox
 from qpanalytics.errors import QpaError, StoreBusy
-from qpanalytics.instants import instant, micros
 from qpanalytics.store.state import State
-from qpanalytics.watch import apart, blind, dates, incidents, tell
+from qpanalytics.watch import blind, dates, tell
+from qpanalytics.watch.around import Anew, Surroundings
+from qpanalytics.watch.chores import Chores
 from qpanalytics.watch.clock import Read, Steady
 from qpanalytics.watch.evaluate import Evaluator, Ticked
-from qpanalytics.watch.feeding import Feeding, feed_apart, feed_here
-from qpanalytics.watch.heartbeat import beat
+from qpanalytics.watch.feeding import feed_apart, feed_here
 from qpanalytics.watch.jobs import Jobs
 from qpanalytics.watch.looking import Looking
 
@@ -35,41 +34,16 @@ if TYPE_CHECKING:
     from qpanalytics.policy import events
     from qpanalytics.policy.changes import Notice
     from qpanalytics.settings import Settings
-    from qpanalytics.settings_values import Secret
     from qpanalytics.watch.kept import Kept
 
 #: A tick waits for quick looks so long, seconds; what slow ones bring is evaluated when it is there.
 QUICK_S = 1.0
 #: `watch --once` waits so long for looks before it evaluates, and for them and for channels at the end.
 ONCE_LOOKS_S, ONCE_END_S = 15.0, 30.0
-#: How long the end may take; see `Watch.stop`.
+#: How long the end may take; see `Watch.end`.
 END_S = 2.0
 #: The local time of the machine jumped if it goes so much other than time does, seconds.
 JUMP_S = 2.0
-#: A report that could not be made is tried again after so long.
-REPORT_AGAIN = timedelta(minutes=10)
-#: Daily facts are taken from a store that was fed so lately.
-FRESH = timedelta(hours=1)
-#: What is old enough to be forgotten is looked for so often.
-TIDY = timedelta(days=1)
-#: And that old: incidents that ended, messages and tries.
-KEEP = timedelta(days=400)
-
-
-@dataclass
-class Surroundings:
-    """What the watch is given from outside: where things are, what time it is, how to speak.
-
-    `config` is the file of the configuration where it is not `./qpa.toml`. `fixed` is the one instant of `--as-of`.
-    """
-
-    store: Path
-    folder: Path
-    environ: Mapping[str, str]
-    wall: Callable[[], datetime]
-    say: Callable[[str], None]
-    config: Path | None = None
-    fixed: datetime | None = None
 
 
 class Watch:
@@ -79,19 +53,20 @@ class Watch:
         self.settings, self.around, self.state = settings, around, state
         self.stop = threading.Event()
         self._news = threading.Event()
-        self._notes: deque[Callable[[Kept, datetime], None]] = deque()
         self._evaluator = Evaluator(state, settings, self._worded, self._also)
         self._steady = Steady(self._evaluator.known.clock)
         self._doubted = False
         self._sending = False
-        self._said: dict[str, str] = {}
+        self._say_anew = Anew(around.say)
         #: Whether a source or a channel could not be reached.
         self.unreached = False
         self._jobs = Jobs(lambda name, error: around.say(f"{name}: {error}"))
         self._looking = Looking(
             settings, around.folder, around.environ, self.now, state, self.stop, self._looked, around.fixed
         )
-        self._report_at: dict[str, datetime] = {}
+        self._chores = Chores(
+            settings, around, state, self._jobs, lambda: self._evaluator.known, self.now, self._news.set, self.stop
+        )
         outbox = Outbox(state)
         outbox.recover(self.now())
         opened = opener(settings.channel, around.environ, around.folder, self.now, state)
@@ -115,6 +90,7 @@ class Watch:
             if self._news.is_set():
                 self._news.clear()
                 self._tick()
+                self._deliverer.wake()  # a report may have been left for it
             # not the idle time that `schedule` tells: its clock may be set while this sleeps
             self._news.wait(min(max(waker.idle_seconds or 0.0, 0.05), 1.0))
 
@@ -127,18 +103,17 @@ class Watch:
         if self._jobs.running():
             self._wait(ONCE_END_S)
             ticks.append(self._tick())
-        if self._feeding_due():
-            self._fed(feed_here(self.around.store))
-        if self._notes:
+        if self._chores.feeding_due():
+            self._chores.fed(feed_here(self.around.store))
+        if self._chores.notes:
             ticks.append(self._tick())
         self._deliverer.wake()  # a report takes seconds, and no alert waits for it
-        self._begin_dates()
-        self._tidied()
+        self._chores.begin()
         if ticks[-1] is not None:
-            self._begin_heartbeat()
+            self._chores.begin_heartbeat()
         self._wait()
         self._deliverer.round(ONCE_END_S)
-        if self._notes and ticks[-1] is not None:
+        if self._chores.notes and ticks[-1] is not None:
             ticks.append(self._tick())
         whole = Ticked()
         for ticked in ticks:
@@ -211,25 +186,30 @@ class Watch:
         while any(name in self._jobs.running() for name in looks) and monotonic() < until and not self.stop.wait(0.02):
             pass
         ticked = self._tick()
-        if self._feeding_due():
-            self._jobs.start("store", lambda: self._fed(feed_apart(self.around.store, self.stop)))
-        self._begin_dates()
-        self._tidied()
+        if self._chores.feeding_due():
+            self._jobs.start("store", lambda: self._chores.fed(feed_apart(self.around.store, self.stop)))
+        self._chores.begin()
         if ticked is not None:
-            self._begin_heartbeat()
+            self._chores.begin_heartbeat()
 
     def _tick(self) -> Ticked | None:
         """Evaluates what is there; None where that could not be written, and nothing happened."""
-        now = self._time()
         try:
-            ticked = self._evaluator.tick(now)
+            ticked = self._evaluator.tick(self._time())
         except (QpaError, OSError) as error:
             self.around.say(f"nothing was evaluated: {error}")
+            return None
+        except Exception as error:
+            # A bug must not end the watch: looks and deliveries go on, and the ping that does not go out calls for help.
+            # Only where it is, for its words may quote what somebody pinged.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{type(error).__name__} in {Path(at.filename).name}, line {at.lineno}"
+            self.around.say(f"nothing was evaluated ({where}); please report this")
             return None
         if ticked.notices and self._sending:
             self._deliverer.wake()
         if ticked.changes:
-            self._measure()
+            self._chores.measure()
         return ticked
 
     def _time(self) -> datetime:
@@ -252,8 +232,8 @@ class Watch:
 
     def _also(self, kept: Kept, now: datetime) -> Iterable[events.Event]:
         """What jobs noted since the last tick, into the watcher's row; what the watch itself cannot see."""
-        while self._notes:
-            self._notes.popleft()(kept, now)
+        while self._chores.notes:
+            self._chores.notes.popleft()(kept, now)
         kept.clock = self._steady.said
         dates.begun(self.settings, kept.reports, now)
         return blind.sights(kept, now)
@@ -280,98 +260,6 @@ class Watch:
         self.unreached = self.unreached or bool(why)
         self._say_anew(f"source {source}", why)
         self._news.set()
-
-    def _say_anew(self, about: str, said: str) -> None:
-        """Says what is wrong, once while it lasts."""
-        if said and self._said.get(about) != said:
-            self.around.say(said)
-        self._said[about] = said
-
-    def _feeding_due(self) -> bool:
-        known = self._evaluator.known
-        if known.held is None and self.now() < instant(known.fed) + timedelta(seconds=self.settings.watch.feed):
-            return False
-        return self.state.waiting() > 0
-
-    def _fed(self, fed: Feeding | None) -> None:
-        if fed is None:
-            return
-        if fed.held or fed.wrong:
-            self.around.say(f"{fed.held or fed.wrong} What came is safe in {self.state.name}.")
-        self._notes.append(lambda kept, now: blind.note(kept, fed, now))
-        self._measure()
-        self._news.set()
-
-    def _begin_dates(self) -> None:
-        now = self.now()
-        known = self._evaluator.known
-        for name, due in dates.due(self.settings, known.reports, now).items():
-            if name == "facts" and now - instant(known.fed) > FRESH:
-                continue  # a store that was not fed would tell of holes that are none
-            if self._report_at.get(name, now) <= now:
-                self._jobs.start(name, lambda name=name, due=due: self._made(name, due))  # type: ignore[misc]
-
-    def _tidied(self) -> None:
-        """Forgets, once a day, what ended long ago."""
-        now = self.now()
-        if now < instant(self._evaluator.known.tidied) + TIDY:
-            return
-        before = now - KEEP
-        Outbox(self.state).forget(before)
-        with self.state.transaction() as con:
-            incidents.forget(con, before)
-        self._notes.append(lambda kept, now: setattr(kept, "tidied", micros(now)))
-
-    def _made(self, name: str, due: datetime) -> None:
-        if name == "facts":
-            config = [str(self.around.config)] if self.around.config is not None else []
-            args = [str(self.around.store), spell.iso(self.now()), *config]
-            done = apart.run(args, self.stop, "qpanalytics.watch.daily")
-        else:
-            folder = str(self.around.folder / self.settings.watch.reports)
-            args = ["prune"] if name == "prune" else ["report", f"--{name}", "--as-of", spell.iso(due), "--out", folder, "--send"]
-            done = apart.run([*args, *self._options], self.stop)
-        if done.status is None:
-            return
-        if done.said:
-            self.around.say(f"{name}: {done.said}")
-        if done.status == 0:
-            self._notes.append(lambda kept, now: kept.reports.__setitem__(name, micros(due)))
-        else:
-            self._report_at[name] = self.now() + REPORT_AGAIN
-        if self._sending:
-            self._deliverer.wake()
-        self._news.set()
-
-    def _measure(self) -> None:
-        """Has the file of figures written, when something is new in it: the store was fed, or an incident changed."""
-        path = self.settings.watch.metrics
-        if path is not None:
-            args = ["export", "--openmetrics", str(self.around.folder / path), *self._options]
-            self._jobs.start("metrics", lambda: self._measured(apart.run(args, self.stop)))
-
-    @property
-    def _options(self) -> list[str]:
-        """What commands of ours are to work on."""
-        config = [] if self.around.config is None else ["--config", str(self.around.config)]
-        return [*config, "--db", str(self.around.store)]
-
-    def _measured(self, done: apart.Done) -> None:
-        self._say_anew("metrics", f"metrics: {done.said}" if done.status else "")
-
-    def _begin_heartbeat(self) -> None:
-        reference = self.settings.watch.ping_url
-        if reference is not None:
-            self._jobs.start("ping_url", lambda: self._beaten(reference))
-
-    def _beaten(self, reference: Secret) -> None:
-        """Pings in turn. The address is looked up here, where nothing waits for it, should it not be there."""
-        try:
-            beat(reference.resolve(self.around.environ, self.around.folder))
-        except QpaError as error:
-            self._say_anew("ping_url", f"ping_url: {error}")
-        else:
-            self._say_anew("ping_url", "")
 
 
 class _Lags:
