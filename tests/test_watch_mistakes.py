@@ -82,3 +82,9 @@ def test_doctor_names_a_check_that_is_to_follow_one_that_is_not_there(folder: Pa
     (folder / "qpa.toml").write_text(check("backup", after="extrakt"))
     assert qpa(folder, "import", "pings.csv").returncode == 0
     assert 'check[1] "backup" is after "extrakt", which is no check' in qpa(folder, "doctor").stdout
+
+
+def test_doctor_says_when_no_route_is_for_a_severity(folder: Path) -> None:
+    (folder / "qpa.toml").write_text(LOG + '[[route]]\nseverity = ["critical"]\nto = ["log"]\n')
+    said = qpa(folder, "doctor").stdout
+    assert "no [[route]] is for severity warning" in said and "for severity critical" not in said
