@@ -304,6 +304,18 @@ class Settings(Table):
         return self
 
     @model_validator(mode="after")
+    def _none_after_itself(self) -> Self:
+        after = {entry.check: entry.after for entry in self.check}
+        for number, entry in enumerate(self.check, 1):
+            chain = [entry.check]
+            while (link := after.get(chain[-1])) is not None and link not in chain:
+                chain.append(link)
+            if link == entry.check:
+                way = " after ".join(quoted(name) for name in [*chain, link])
+                raise ValueError(f"check[{number}] {way}: that is a circle, of which none comes first; take one after out")
+        return self
+
+    @model_validator(mode="after")
     def _one_of_a_name(self) -> Self:
         for kind in ("source", "channel"):
             names = [table.name for table in getattr(self, kind)]

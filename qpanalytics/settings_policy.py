@@ -82,7 +82,8 @@ class PolicyTable(Table):
     takes less than `too_fast` of what is usual, twice in a row, did nothing. Of queues, a promise has to be broken (and
     kept again) for `hold`. A source that shows nothing for `unreachable` is told of, and one seen for less than the share
     `coverage` of a day. `group_least` checks of one host, tag or source that go wrong within `group_within` are one
-    incident. An incident is told again after `remind`, then after twice as long and so on up to once a day, unless somebody has
+    incident, which is told again when it grows: at once, then after minutes that double. One that lasts is told again after
+    `remind`, then after twice as long and so on up to once a day, unless somebody has
     acknowledged it. What is not of the severities
     `spares` waits while it is `quiet` (in `tz`). More than `limit` alerts to one channel in `limit_per` are held back and
     told in one summary. What is older than `catch_up` when it is seen, and over, is only told in a summary.

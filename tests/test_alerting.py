@@ -15,7 +15,8 @@ from telling import AS_OF, SINCE, UNTIL, Job, week
 from watching import Watched, at, check
 
 from qpanalytics import history as histories
-from qpanalytics.analysis.alerting import Message, alerting, figures, flaps, pages
+from qpanalytics.analysis.alerting import alerting, figures, flaps, pages
+from qpanalytics.analysis.delivered import Message
 from qpanalytics.analysis.needless import needless
 from qpanalytics.collect.fromfiles import take_files
 from qpanalytics.history import History, Pick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -251,6 +252,35 @@ def test_the_command_prints_a_table_csv_and_json_that_agree(tmp_path: Path) -> N
     assert "--all shows them" in table.stderr
     bad = run_qpa(tmp_path, "drift", "--since", "yesterdayish")
     assert bad.returncode == 2 and len(bad.stderr.splitlines()) == 1
+
+
+def test_a_climb_in_many_steps_that_falls_again_is_not_told_as_one_small_step() -> None:
+    # half an hour grows to three and falls; of a fleet, a step that is not sure must not leave others its neighbours' levels
+    levels = np.repeat([1900.0, 2700.0, 4700.0, 7800.0, 12_200.0, 4500.0], [48, 22, 24, 24, 32, 5])
+    climbs = levels * np.exp(0.15 * remembering(np.random.default_rng(2), len(levels), 0.5))
+    quiet = (durations(40, seed=20 + i) for i in range(10))
+
+    steps = found(history(climbs, *quiet, start=False), "lateness")
+
+    assert [(at - BEGIN).days for at in steps.changed_at] == [70, 94]
+    assert (steps.after_s / steps.before_s > 1.5).all()
+
+
+def test_the_likeliest_change_is_named_where_none_is_sure_enough() -> None:
+    barely = np.concatenate([durations(30, seed=3, noise=0.1), durations(30, 365, seed=4, noise=0.1)])
+    alone = qpa.drift(history(barely)).query("metric == 'duration'").iloc[0]
+    many = qpa.drift(history(barely, *(durations(40, seed=20 + i) for i in range(30)))).query("metric == 'duration'").iloc[0]
+    assert alone.kind == "step" and pd.isna(many.kind)
+    said = r"no change found in 60 runs that is sure enough; the likeliest is a step of .* with q 0\.0\d+"
+    assert re.fullmatch(said, many.why)
+
+
+def test_the_name_of_a_change_at_the_right_edge_is_written_to_its_left() -> None:
+    pytest.importorskip("plotly", reason="plotly is not installed")
+    late = qpa.plot.drift(history(np.concatenate([durations(90), durations(12, 600, seed=2)])), "job-0")
+    early = qpa.plot.drift(history(np.concatenate([durations(30), durations(60, 600, seed=2)])), "job-0")
+    sides = [next(note.xanchor for note in fig.layout.annotations if "change" in note.text) for fig in (late, early)]
+    assert sides == ["right", "left"]
 
 
 def test_the_figure_marks_changes_levels_and_where_a_trend_leads() -> None:

@@ -56,6 +56,16 @@ def test_what_is_later_than_late_is_real_is_never_a_false_alarm() -> None:
     assert (beyond.a_month, beyond.lo, beyond.hi) == (0.0, 0.0, 0.0)
 
 
+def test_a_longest_run_that_rounds_up_to_where_late_is_real_has_a_limit_that_costs_nothing() -> None:
+    # hourly runs, late is real from half an hour on: 29 min 50 s is passed once in 21, 30 min by no false alarm
+    one = sample(*[60.0] * 19, 1790.0, real_s=1800.0, a_month=720.0)
+    short = sample(*[60.0] * 19, 1700.0, real_s=1800.0, a_month=720.0)
+
+    assert pricing.least_limit(one, 0.5) == 1800.0
+    assert pricing.price(one, 1800.0, 1.0, chosen=True).a_month == 0.0
+    assert isnan(pricing.least_limit(short, 0.5))
+
+
 def test_a_limit_beyond_a_real_problem_that_was_over_by_then_has_missed_it() -> None:
     one = sample(*[60.0] * 30, 7200.0, np.inf, real_s=3600.0)
 

@@ -507,7 +507,7 @@ def test_every_class_that_is_drawn_has_a_style() -> None:
 
 def test_template_files_are_the_ones_that_are_used() -> None:
     assert sorted(p.name for p in TEMPLATES.iterdir()) == [
-        "explore.css", "explore.html.j2", "explore.js", "fragment.css", "fragment.html.j2",
+        "drift.css", "explore.css", "explore.html.j2", "explore.js", "fragment.css", "fragment.html.j2",
         "mail.html.j2", "marks.css", "page.html.j2", "parts.html.j2", "queues.css", "queues.html.j2", "style.css",
     ]  # fmt: skip
 

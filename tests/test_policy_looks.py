@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from policy_world import MINUTE, World, us
 
 from qpanalytics.policy.events import Covered, QueueLook, Told, WorkerSeen, WorkersLook
@@ -109,3 +110,20 @@ def test_runs_that_end_far_too_soon_are_told_at_the_second() -> None:
     for hour in range(24):
         world.pings(f"{hour:02}:00 a start, {hour:02}:{5 if hour < 22 else 0:02}:01 a")
     assert [line for line in world.until("3 00:00") if "opened" in line] == ["23:00:01 opened too_fast a"]
+
+
+@pytest.mark.parametrize(
+    "did",
+    [
+        "bbnbbbnbbbbbbbbbbbbbbnbbbnbbnnbnnnbbn",  # of the first twenty runs two found nothing to do
+        "bbbbbbbbbbbbbbbbbbbbbnbbnbbnnbnnnbbnn",  # none did, and later ones did alone before two in a row did
+    ],
+)
+def test_a_job_that_often_finds_nothing_to_do_is_not_too_fast(did: str) -> None:
+    world = World()
+    said: list[str] = []
+    for minute, busy in enumerate(did):
+        world.pings(f"04:{minute:02}:00 a start, 04:{minute:02}:{40 if busy == 'b' else 1:02} a")
+        said += world.until(f"04:{minute:02}:50")
+        world.again()
+    assert [line for line in said if "opened" in line] == []

@@ -10,7 +10,7 @@ import policy_clock
 import pytest
 from examples import examples
 from histories import DAY, NUDGES, History, histories, landmarks
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import Ping, Version
 from scenarios import Scenario
@@ -96,3 +96,35 @@ def expected(h: History, at: int, pauses: list[Span]) -> str:
     known = [(a, b) for a, b in pauses if a <= at]
     vouched = [(a, min(b, at)) for a, b in h.vouched if a <= at]
     return oracle.status(h.pings, h.versions, at=at, pauses=known, vouched=vouched)
+
+
+class Troubled:
+    """Whether somebody who goes by what a clock tells holds its check for down."""
+
+    def __init__(self) -> None:
+        self.down = False
+
+    def __call__(self, what: str, at: int, evidence: dict[str, Any]) -> None:
+        if what in ("missed", "late", "failed", "hung", "well"):
+            self.down = what != "well"
+
+
+@settings(SLOW, max_examples=examples(60))
+@given(histories())
+def test_whoever_hears_what_the_clock_tells_knows_when_the_check_is_down(h: History) -> None:
+    pauses = disjoint(h.pauses)
+    edges = [*landmarks(h.versions, min([p.received_at for p in h.pings], default=h.as_of), 5 * DAY), h.as_of]
+    edges += [p.received_at for p in h.pings] + [at for span in pauses for at in span]
+    told, held = Troubled(), {}
+
+    def noted(clock: Clock) -> Clock:
+        held[clock.clock] = told.down
+        return clock
+
+    said = policy_clock.walk(h.pings, h.versions, edges, pauses=pauses, vouched=h.vouched, tell=told, each=noted)
+    first = min((p for p in h.pings if p.kind in ("start", "success", "fail")), key=lambda p: p.received_at, default=None)
+    # ticks before the first sign of life are nobody's page, also when that sign is only a start
+    assume(first is None or first.kind == "fail" or said[first.received_at] != "down")
+    assert {at: held[at] for at, status in said.items() if status != "unknown"} == {
+        at: status == "down" for at, status in said.items() if status != "unknown"
+    }

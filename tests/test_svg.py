@@ -178,6 +178,14 @@ def test_a_window_of_a_day_is_marked_in_hours() -> None:
     assert labels == ["17 Nov", "06:00", "12:00", "18:00", "18 Nov"]
 
 
+def test_a_window_of_many_years_is_marked_in_years() -> None:
+    since, until = (round(datetime(year, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000 for year in (2020, 2026))
+    ticks = evidence.day_ticks(since, until, "Europe/Berlin")
+    # 1 January in Berlin begins at 23:00 UTC on the day before
+    assert [label for _, label in ticks] == ["2022", "2024", "2026"]
+    assert (ticks[0][0] - since) // HOUR_US == (184 + 365) * 24 - 1
+
+
 # Dots -----------------------------------------------------------------------------------------------------------------
 
 

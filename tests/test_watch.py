@@ -140,6 +140,14 @@ def test_a_schedule_that_is_edited_while_its_check_is_down_ends_the_incident_or_
     assert [event for event, _ in watched.news()] == ["open", "resolve"]
 
 
+def test_a_promise_that_ends_while_its_check_is_down_ends_the_incident_and_does_not_say_that_all_is_well(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, check("backup", valid_to="2026-11-24T06:30:00Z"))
+    watched.pings("backup", "06:00:10")
+    watched.rounds(at("06:01"), at("06:32"))
+    assert watched.news() == [("open", "backup"), ("resolve", "backup")]
+    assert watched.said()[-1].title.endswith("backup: the promise ended; nothing is expected any more.")
+
+
 def test_people_take_incidents_on_snooze_and_close_them(tmp_path: Path) -> None:
     watched = Watched(tmp_path, check("backup"), "[policy]\nremind = '5 min'")
     watched.pings("backup", "06:00:10")

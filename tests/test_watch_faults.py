@@ -291,6 +291,29 @@ def test_a_check_that_is_deleted_while_its_incident_is_open_ends_it(tmp_path: Pa
     assert "no longer there" in watched.said()[-1].title
 
 
+@pytest.mark.parametrize(
+    ("kind", "news"),
+    [("fail", [("open", "job-0")]), ("success", [("open", "job-0")]), ("start", [])],
+)
+def test_the_ping_that_ends_a_pause_counts(tmp_path: Path, kind: str, news: list[tuple[str, str]]) -> None:
+    from healthchecks_server import READ_WRITE, Fleet, Server
+
+    fleet = Fleet(checks=1, pings=3, start=at("06:00"))  # every hour, grace of a minute
+    job = fleet.jobs[0]
+    with Server(fleet) as server:
+        source = f'[[source]]\nname = "prod"\nkind = "healthchecks"\nurl = "{server.url}"\napi_key = "env:KEY"\n'
+        watched = Watched(tmp_path, source)
+        watched.round(at("06:05"), KEY=READ_WRITE)
+        job.extra["status"] = "paused"
+        watched.round(at("06:06"), KEY=READ_WRITE)
+        fleet._store(job, at("08:20"), kind, None, b"")  # a completion ends the pause there; somebody ended this one
+        job.extra.clear()
+        watched.round(at("08:25"), KEY=READ_WRITE)
+        assert watched.news() == (news if kind == "fail" else [])
+        watched.round(at("09:22"), KEY=READ_WRITE)
+    assert watched.news() == news
+
+
 def test_a_server_that_fails_makes_its_checks_unknown_and_not_missed(tmp_path: Path) -> None:
     from healthchecks_server import READ_WRITE, Fleet, Server
 

@@ -38,9 +38,14 @@ def open_channel(
 
     ConfigError names the channel, the field and what to write. Nothing is sent and nothing is connected.
     """
+    module = import_module(known_kind(table))
+    return cast("Channel", module.from_settings(table, Secrets(table, environ, folder), clock, memory or Forgetful()))
+
+
+def known_kind(table: ChannelTable) -> str:
+    """The module of a channel's kind; ConfigError names those that there are."""
     if table.kind not in KINDS:
         raise ConfigError(
             f"channel {spell.quoted(table.name)}: kind {spell.quoted(table.kind)} is not known; there is {', '.join(KINDS)}"
         )
-    module = import_module(KINDS[table.kind])
-    return cast("Channel", module.from_settings(table, Secrets(table, environ, folder), clock, memory or Forgetful()))
+    return KINDS[table.kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -13,7 +13,7 @@ from qpanalytics import spell
 from qpanalytics.alerts import open_channel
 from qpanalytics.alerts.base import Asks, DeliveryError, Sent
 from qpanalytics.alerts.outbox import Job, Learned, Outbox, retry_s
-from qpanalytics.errors import ConfigError, QpaError, StoreError
+from qpanalytics.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from qpanalytics.alerts.base import Channel
@@ -205,15 +205,6 @@ class _Lane(threading.Thread):
         if said != self._complaint:
             self._owner.trouble(said)
         self._complaint = said
-
-
-def unusable(names: Iterable[str], opened: Callable[[str], Channel]) -> Iterator[str]:
-    """Why channels cannot be used as they are described, before there is anything to send; nothing is connected."""
-    for name in names:
-        try:
-            opened(name).close()
-        except QpaError as error:
-            yield str(error)
 
 
 def opener(

@@ -5,15 +5,14 @@ From the state file alone, which is only read; it may be missing or older than i
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from qpanalytics.analysis.delivered import SCHEMA, Message, first_opened, incidents_of, messages_of
 from qpanalytics.analysis.needless import Following, enough_s, following, needless
 from qpanalytics.instants import micros
 from qpanalytics.policy.changes import Incident, family
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from qpanalytics.history import History
     from qpanalytics.ledger.versions import Version
 
-#: Since this schema the state has incidents.
-SCHEMA = 4
 #: Opening again within so long is flapping, microseconds.
 FLAP_US = 3_600_000_000
 #: Messages of trouble, and those of them that are pages; a reminder is one where it took the place of an opening.
@@ -31,19 +28,6 @@ PAGES = ("open", "escalate")
 GIVEN_UP = ("failed", "unclear")
 #: A message is tried for a day, microseconds; see `alerts.outbox`.
 TRIED_US = 86_400_000_000
-
-
-class Message(NamedTuple):
-    """One message to one channel. Instants are epoch microseconds; `sent_at` None: not taken, `ended_at` of its last try."""
-
-    incident: str | None
-    channel: str
-    event: str
-    state: str
-    made_at: int
-    sent_at: int | None
-    ended_at: int | None
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +100,11 @@ def alerting(history: History) -> Alerting | None:
     Of a choice of checks only incidents count that one of them is in. What happened after `as_of` is not known: an incident
     that was resolved later is open. StoreError where the state cannot be read.
     """
+    found: Alerting | None = history.within("alerting", lambda: _read(history))
+    return found
+
+
+def _read(history: History) -> Alerting | None:
     from qpanalytics.store.db import MemoryStore
     from qpanalytics.store.peek import peek
 
@@ -123,12 +112,12 @@ def alerting(history: History) -> Alerting | None:
         return None
     as_of, since, until = micros(history.as_of), micros(history.since), micros(history.until)
     with peek(history.store.path, SCHEMA) as con:
-        first = None if con is None else _first(con)
+        first = None if con is None else first_opened(con)
         if con is None or first is None or first > as_of:
             return None
         # of what was over by then nothing was sent in the two windows: a message is tried for a day
         from_us = 2 * since - until - TRIED_US
-        incidents, messages = _incidents(con, from_us, as_of), _messages(con, from_us, as_of)
+        incidents, messages = incidents_of(con, from_us, as_of), messages_of(con, from_us, as_of)
     names = None
     if history.pick.tags or history.pick.checks or history.pick.sources:
         names = set(history.checks["check"])
@@ -262,54 +251,6 @@ def _lost(messages: Iterable[Message], since: int, until: int) -> tuple[Lost, ..
         Lost(channel, len(every), max(every, key=lambda m: (m.ended_at or 0, m.made_at)).why)
         for channel, every in sorted(by.items())
     )
-
-
-# What the state knows -------------------------------------------------------------------------------------------------
-
-_MESSAGES = """
-    with of as (
-        select message, max(try) as last, max(ended_us) filter (where status = 'sent') as sent_us, max(ended_us) as ended_us
-        from tries where message is not null group by message
-    )
-    select o.incident, o.channel, o.event, o.state, o.made_us, of.sent_us, of.ended_us, coalesce(t.why, '')
-    from outbox o left join of using (message) left join tries t on t.try = of.last
-    where o.made_us <= ? and (
-        o.made_us >= ? or o.incident in (select incident from incidents where coalesce(resolved_us, ?) >= ?)
-    )
-    order by o.message
-"""
-
-
-def _first(con: sqlite3.Connection) -> int | None:
-    """When the first incident opened that is known."""
-    found: int | None = con.execute("select min(opened_us) from incidents").fetchone()[0]
-    return found
-
-
-def _incidents(con: sqlite3.Connection, from_us: int, as_of: int) -> list[Incident]:
-    """Those that were open at some time in [from_us, as_of], the latest first, as they stood at its end."""
-    rows = con.execute(
-        "select said from incidents where opened_us <= ? and coalesce(resolved_us, ?) >= ? order by opened_us desc, incident",
-        [as_of, as_of, from_us],
-    )
-    return [_as_of(Incident.heard(json.loads(said)), as_of) for (said,) in rows]
-
-
-def _as_of(one: Incident, as_of: int) -> Incident:
-    if one.resolved_at is not None and one.resolved_at > as_of:
-        one = replace(one, resolved_at=None, why="")
-    return replace(one, acked_at=None) if one.acked_at is not None and one.acked_at > as_of else one
-
-
-def _messages(con: sqlite3.Connection, from_us: int, as_of: int) -> list[Message]:
-    """Those of that time, and all of these incidents; with what was known of them at its end."""
-    found = []
-    for row in con.execute(_MESSAGES, [as_of, from_us, as_of, from_us]):
-        message = Message(*row)
-        if message.ended_at is not None and message.ended_at > as_of:  # its end was not known yet
-            message = message._replace(state="waiting", sent_at=None, ended_at=None)
-        found.append(message)
-    return found
 
 
 def _promised(history: History, names: Collection[str]) -> Mapping[str, Sequence[Version]]:

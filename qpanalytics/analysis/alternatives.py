@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
@@ -85,7 +86,7 @@ def policy(
     severity: Mapping[str, str] | None = None,
     failures_in_a_row: int | None = None,
 ) -> Alternative:
-    """The policy that needs no configuration with other numbers: what `qpa replay` takes as options, for a notebook.
+    """The policy in force with other numbers: what `qpa replay` takes as options, for a notebook.
 
     Names of checks are shell patterns, the last that fits counts; durations are text ("20 min") or seconds.
     `UsageError` for what is neither.
@@ -101,7 +102,22 @@ def policy(
         if value not in set(Severity):
             raise UsageError(f"severity of {spell.quoted(check)}: {spell.quoted(value)} is not one of {', '.join(Severity)}")
         changed.append(Override(check, "severity", value))
+    known(history, changed)
     return other(default(history), overrides=changed, in_a_row=failures_in_a_row, name=name)
+
+
+def known(history: History, overrides: Iterable[Override]) -> None:
+    """`UsageError` for an override of no check of the history: a slip in a name would compare a policy with itself."""
+    names = history.checks["check"].tolist()
+    for one in overrides:
+        if not any(one.takes(name) for name in names):
+            what = one.of.removesuffix("_s")
+            raise UsageError(f"there is no check {spell.quoted(one.checks)} to give another {what}{_near(one, names)}")
+
+
+def _near(one: Override, names: list[str]) -> str:
+    near = get_close_matches(one.checks, names, 1)
+    return f"; did you mean {spell.quoted(near[0])}?" if near else ""
 
 
 def _seconds(what: str, check: str, value: str | float) -> float:

@@ -14,6 +14,7 @@ from qpanalytics.analysis import breaks, failing, meets, reading
 from qpanalytics.analysis.reading import Reading, Row
 from qpanalytics.analysis.seasons import DAY_S
 from qpanalytics.analysis.settled import Settled, settled
+from qpanalytics.instants import instant
 from qpanalytics.words import Columns
 
 COLUMNS = Columns(
@@ -42,6 +43,8 @@ COLUMNS = Columns(
     why="what else is to be said of it, and the reason where nothing was found or judged",
 )
 NEW = timedelta(days=7)
+#: Of a change that is likelier than this to be none nothing is said at all.
+LIKELY = 0.1
 _DAYS = ("", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 
 
@@ -112,7 +115,12 @@ def why(one: Settled) -> str:
     least = 2 * failing.LEAST if one.metric == "failures" else breaks.LEAST
     if n < least:
         return f"{spell.plural(n, 'run')} cannot tell a change; {least} can"
-    return f"no change found in {spell.plural(n, 'run')}"
+    said = f"no change found in {spell.plural(n, 'run')}"
+    if one.unsure is None or one.unsure[1] > LIKELY:
+        return said
+    b, q = one.unsure
+    day = spell.day(instant(round(one.series.at_s[b.at] * 1e6)), "UTC")
+    return f"{said} that is sure enough; the likeliest is a {b.kind} of {day} with q {q:.2g}"
 
 
 def _frame(data: dict[str, list[Any]]) -> pd.DataFrame:

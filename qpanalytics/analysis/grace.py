@@ -288,7 +288,7 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift:
         return replace(told, why=_drifting(drift, of))
     limit_s = pricing.least_limit(own, budget, clusters)
     if isnan(limit_s):
-        return replace(told, why=_unreachable(own, budget, clusters))
+        return replace(told, why=_unreachable(told))
     best = pricing.price(own, limit_s, clusters, chosen=True)
     return replace(told, best=best, stratum=stratum(one, since.start, budget, clusters, limit_s))
 
@@ -331,13 +331,17 @@ def _drifting(drift: Present, of: Of) -> str:
     )
 
 
-def _unreachable(own: Sample, budget: float, clusters: float) -> str:
+def _unreachable(a: Advice) -> str:
+    own = a.sample
     if isnan(own.longest_s):
-        return f"{budget:g} a month is not reachable from n = {len(own)}: every run that came was a real problem"
-    least = pricing.price(own, own.longest_s, clusters, chosen=True)
-    needed, known = 30 / budget, 30 * len(own) / own.a_month
+        return f"{a.budget:g} a month is not reachable from n = {len(own)}: every run that came was a real problem"
+    least = pricing.price(own, own.longest_s, a.clusters, chosen=True)
+    longest = f"the longest seen, {spell.duration(own.longest_s)}, would cost about {least.a_month:.2g}"
+    if a.now is not None and a.now.a_month <= a.budget:  # not chosen by these runs, so it has a price that no other has
+        return (
+            f"the present {spell.duration(_told(a, a.now))} keeps {a.budget:g} a month (about {a.now.a_month:.2g}), and none "
+            f"that is shorter is known to from n = {len(own)}: {longest}"
+        )
+    needed, known = 30 / a.budget, 30 * len(own) / own.a_month
     more = f"; {spell.plural(ceil(needed), 'day')} of runs are needed at least" if known < needed else ""
-    return (
-        f"{budget:g} a month is not reachable from n = {len(own)}: the longest seen, {spell.duration(own.longest_s)}, would cost "
-        f"about {least.a_month:.2g}, and beyond it nothing is known{more}"
-    )
+    return f"{a.budget:g} a month is not reachable from n = {len(own)}: {longest}, and beyond it nothing is known{more}"

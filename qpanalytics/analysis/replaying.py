@@ -44,10 +44,14 @@ class Override:
     of: Literal["grace_s", "max_runtime_s", "severity"]
     value: float | str
 
+    def takes(self, check: str) -> bool:
+        """Whether a check of this name is meant."""
+        return check == self.checks or fnmatchcase(check, self.checks)
+
     def of_version(self, check: str, version: Version) -> Version:
         """The version as it would have been."""
         changed: dict[str, Any] = {self.of: self.value}
-        return replace(version, **changed) if check == self.checks or fnmatchcase(check, self.checks) else version
+        return replace(version, **changed) if self.takes(check) else version
 
 
 @dataclass(frozen=True)

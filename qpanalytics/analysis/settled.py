@@ -25,7 +25,10 @@ MATTERS, MATTERS_OF_GRACE = 0.05, 0.002
 
 @dataclass(frozen=True)
 class Settled:
-    """One metric of one check, and the changes that are sure, by time. `levels` are before and after of each."""
+    """One metric of one check, and the changes that are sure, by time. `levels` are before and after of each.
+
+    `unsure` is the likeliest of those that are not, with its q value.
+    """
 
     check: Checked
     metric: str
@@ -34,6 +37,7 @@ class Settled:
     breaks: list[Break] = field(default_factory=list)
     q: list[float] = field(default_factory=list)
     levels: list[tuple[float, float]] = field(default_factory=list)
+    unsure: tuple[Break, float] | None = None
 
     @property
     def in_force(self) -> list[bool]:
@@ -125,7 +129,9 @@ def _judged(check: Checked, metric: str) -> Judged:
 def _sure(check: Checked, metric: str, judged: Judged, q: list[float]) -> Settled:
     """The sure ones of the changes of a series, each of which now lasts until the next of these."""
     series = check.series[metric]
-    kept = [(b, value) for b, value in zip(judged.breaks, q, strict=False) if value <= SURE]
+    found = list(zip(judged.breaks, q, strict=False))
+    kept = [(b, value) for b, value in found if value <= SURE]
+    unsure = min((one for one in found if one[1] > SURE), key=lambda one: one[1], default=None)
     steps = [b for b, _ in kept if b.kind != "blip"]
     n = len(series.values)
 
@@ -135,4 +141,4 @@ def _sure(check: Checked, metric: str, judged: Judged, q: list[float]) -> Settle
 
     sure = replace(judged, breaks=[lasting(b) for b, _ in kept])
     shown: list[Any] = levels(series.at_s, series.values, series.weekday, sure, shares=metric == "failures")
-    return Settled(check, metric, series, judged.logs, sure.breaks, [value for _, value in kept], shown)
+    return Settled(check, metric, series, judged.logs, sure.breaks, [value for _, value in kept], shown, unsure)

@@ -122,6 +122,7 @@ def _data(store: Store, settings: Settings, clock: datetime) -> Iterator[Seen]:
     )
     yield from _promises(history)
     yield from _maintenance(history, settings)
+    yield from _followed(history, settings)
 
 
 def _maintenance(history: History, settings: Settings) -> Iterator[Seen]:
@@ -131,6 +132,15 @@ def _maintenance(history: History, settings: Settings) -> Iterator[Seen]:
         if not any(maintenance.covers(check, tags) for check, tags in checks):
             meant = spell.plain(", ".join((*maintenance.checks, *maintenance.tags)))
             yield Seen("note", f"configuration: maintenance[{number}] is for {meant}, which no check is; see: qpa checks")
+
+
+def _followed(history: History, settings: Settings) -> Iterator[Seen]:
+    """A check that is to wait for one that is not there waits for nobody."""
+    known = {*history.checks["check"], *(entry.check for entry in settings.check)}
+    for number, entry in enumerate(settings.check, 1):
+        if entry.after is not None and entry.after not in known:
+            after = f"check[{number}] {spell.quoted(entry.check)} is after {spell.quoted(entry.after)}"
+            yield Seen("note", f"configuration: {after}, which is no check, so it follows nobody; see: qpa checks")
 
 
 def _promises(history: History) -> Iterator[Seen]:

@@ -23,6 +23,7 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
     """A line for each channel, for each route or digest to one that is not there, and for messages that were given up."""
     from qpanalytics.alerts import open_channel
     from qpanalytics.alerts.digests import groups
+    from qpanalytics.policy.routing import WORTH_A_PAGE
 
     for table in settings.channel:
         try:
@@ -39,6 +40,9 @@ def channels(settings: Settings, folder: Path, store: Path, clock: datetime) -> 
                 yield Seen("bad", f"{goes} is no [[channel]]; describe it")
             elif known[name].kind == "email" and not known[name].to:
                 yield Seen("bad", f'{goes} has no to; add to = ["ops@example.com"]')
+    for severity in WORTH_A_PAGE if settings.route else ():
+        if not any(severity in (route.severity or WORTH_A_PAGE) for route in settings.route):
+            yield Seen("note", f"channels: no [[route]] is for severity {severity}, so nobody is told of such alerts")
     try:
         groups(settings)
     except QpaError as error:

@@ -45,12 +45,14 @@ def replay(
 ) -> None:  # fmt: skip
     """What the policy would have sent: pages, real ones, false ones, missed ones; beside another policy, if one is given."""
     changes = _overrides(grace, max_runtime, severity)
+    from qpanalytics.analysis.alternatives import known
     from qpanalytics.analysis.replay import differences
     from qpanalytics.analysis.replay import replay as figures
     from qpanalytics.cli.output import show
     from qpanalytics.errors import UsageError
 
     history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
+    known(history, changes)
     compared = _compared(settings, policy, changes, failures_in_a_row)
     if not diff:
         frame = figures(history, policies=compared, tz=tz or settings.report.tz)

@@ -1,4 +1,7 @@
-"""`qpa watch`: the scheduled run. It collects, evaluates, tells and reports, until it is ended."""
+"""`qpa watch`: the scheduled run. It collects, evaluates, tells and reports, until it is ended.
+
+Exit status of a round: 3 where a source or a channel could not be reached, 2 where the configuration is wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import typer
 from qpanalytics.cli.options import Asked, AsOf, Config, Db, now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from qpanalytics.watch.evaluate import Ticked
@@ -41,6 +45,7 @@ def watch(
     from qpanalytics.watch.around import Surroundings
     from qpanalytics.watch.lock import Lock
     from qpanalytics.watch.loop import Watch
+    from qpanalytics.watch.ready import unready
 
     clock = now()
     fixed = instant("--as-of", as_of, clock)
@@ -50,8 +55,12 @@ def watch(
     settings = asked.settings()
     if not settings.source:
         raise ConfigError("qpa.toml has no [[source]] to watch; `qpa init` shows one.")
+    wrong = list(unready(settings, os.environ, asked.folder, now, whole=not once))
+    say = _each_once() if once else _say
+    for error in wrong:  # one missing secret must not leave all the others unwatched
+        say(str(error))
     store = db or settings.store.path
-    around = Surroundings(store, asked.folder, os.environ, now, _say, config, fixed)
+    around = Surroundings(store, asked.folder, os.environ, now, say, config, fixed)
     ending = _Ending()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -60,7 +69,7 @@ def watch(
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with Lock(store) as lock:
-            if not lock.take(ending.wait, _say, ROUND_PATIENCE_S if once else None):
+            if not lock.take(ending.wait, say, ROUND_PATIENCE_S if once else None):
                 return
             with State.beside(store) as state:
                 made = Watch(settings, around, state)
@@ -72,16 +81,19 @@ def watch(
                     _say(f"watching {_sources(len(settings.source))} of {state.name.removesuffix('-state')}")
                     made.run()
                 left = made.end()
+                status = (2 if wrong or made.refused else 3 if made.unreached else 0) if once else 0
                 if left:
                     # A reply that does not come holds its thread; all that matters is written, so nothing is lost.
                     sys.stdout.flush()
                     sys.stderr.flush()
-                    os._exit(0)
+                    os._exit(status)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     if not once:
         _say("stopped")
+    if status:
+        raise typer.Exit(status)
 
 
 class _Ending:
@@ -139,6 +151,18 @@ def _sources(number: int) -> str:
     from qpanalytics import spell
 
     return spell.plural(number, "source")
+
+
+def _each_once() -> Callable[[str], None]:
+    """Says each line once: what is found out at the start is found out again where it is needed."""
+    known: set[str] = set()
+
+    def say(said: str) -> None:
+        if said not in known:
+            known.add(said)
+            _say(said)
+
+    return say
 
 
 def _say(said: str) -> None:

@@ -57,7 +57,8 @@ class Incident:
     """An incident as it stands. `kind`, `severity` and `check` are those of its first member that still is wrong (or was last).
 
     `cause` is what its members share (`host:...`, `tag:...`, `source:...`), empty for one alone. `opened_at` is when things
-    went wrong, `noticed_at` when that was known. `why` says how it ended where not by itself: `paused`, `removed`, `closed`.
+    went wrong, `noticed_at` when that was known. `why` says how it ended where not by itself: `paused`, `removed`, `closed`,
+    `no longer promised`, or `promised anew` (which wipes the slate).
     """
 
     incident: str

@@ -9,6 +9,8 @@ from qpanalytics.policy.sign import Condition, Fact, Memory, Setting, Sign
 
 #: So many durations tell what is usual; so many are kept; so many short runs in a row are no chance, so many a new usual.
 ENOUGH, KEPT, SHORT, USUAL_NOW = 20, 30, 2, 10
+#: As short as what is usual now and then: at most twice as long as so many of the runs that are kept.
+NOW_AND_THEN = 2
 #: Evidence names so many occurrences.
 NAMED = 10
 
@@ -67,22 +69,24 @@ def often(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
 def too_fast(memory: Memory, fact: Fact, setting: Setting) -> Sign | None:
     """Successes that took less than a share of the usual time, twice in a row: they did nothing.
 
-    Ten of them in a row are what is usual now.
+    Ten of them in a row are what is usual now. A job that often finds nothing to do ends soon, and that is usual, too: what
+    several of the last runs took is not too fast, and a short run that comes alone counts among them.
     """
     took = fact.evidence.get("duration_s")
     if took is None or not setting.table.too_fast:
         return None
     usual = memory.setdefault("usual", [])
     middle = median(usual) if len(usual) >= ENOUGH else 0.0
-    if took < setting.table.too_fast * middle:
+    if took < setting.table.too_fast * middle and sum(took >= one / 2 for one in usual) < NOW_AND_THEN:
         n = memory["short"] = memory.get("short", 0) + 1
+        memory["alone"] = round(took, 3)
         if n == SHORT:
             return Sign(True, fact.at, "too_fast", {"duration_s": took, "usual_s": middle})
         if n < USUAL_NOW:
             return None
         memory["usual"] = []
-    was = memory.pop("short", 0)
-    memory["usual"] = [*memory["usual"], round(took, 3)][-KEPT:]
+    was, alone = memory.pop("short", 0), memory.pop("alone", None)
+    memory["usual"] = [*memory["usual"], *([alone] if was == 1 else ()), round(took, 3)][-KEPT:]
     return Sign(False, fact.at, "too_fast", {"duration_s": took}) if was >= SHORT else None
 
 

@@ -185,8 +185,7 @@ class Engine:
             else:
                 self._fall_due(until)
         self._now = until
-        found, self._desk.changes = self._desk.changes, []
-        return found
+        return self._desk.take()
 
     def _due_by(self, until: int) -> int:
         due = self.next_due_at()

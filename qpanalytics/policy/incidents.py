@@ -36,6 +36,9 @@ class Book:
 
     def said(self) -> State:
         """What is remembered beside the incidents."""
+        last = max((began[-1] for began in self._began.values()), default=0)
+        # only here, and not whenever something begins: many things begin one after the other in a storm
+        self._began = {key: began for key, began in self._began.items() if began[-1] > last - HOUR}
         return {"began": self._began}
 
     @property
@@ -83,7 +86,7 @@ class Book:
         record.members[key] = member
         self._touch(record.id)
         if len(record.members) > 1:
-            self._desk.changes.append(IncidentChange("left", at, record.shown(), member))
+            self._desk.moved("left", at, record, member)
         if record.wrong:
             return
         if not why and len([b for b in self._began.get(key, ()) if b > at - HOUR]) >= FLAPS:
@@ -118,7 +121,6 @@ class Book:
         if not self._fresh:
             return
         fresh, self._fresh = self._fresh, {}
-        self._began = {key: [b for b in began if b > now - HOUR] for key, began in self._began.items() if began[-1] > now - HOUR}
         for key in fresh:
             began = [b for b in self._began.get(key, ()) if b > now - HOUR]
             self._began[key] = [*began, now][-FLAPS:]
@@ -128,10 +130,12 @@ class Book:
         covered = {key: by for key, f in fresh.items() if (by := self._covering(f, fresh)) is not None}
         waiting = {f.member.key for f in followers} | covered.keys()
         self._place([f for key, f in fresh.items() if key not in waiting], now)
+        following: dict[str, list[Member]] = {}
         for follower in followers:
             first = firsts[follower.member.name]
-            record = self._of[f"check:{first}#down"]
-            self._join(record, [replace(follower.member, follows=first)], now)
+            following.setdefault(first, []).append(replace(follower.member, follows=first))
+        for first, members in following.items():
+            self._join(self._of[f"check:{first}#down"], members, now)
         for key, by in covered.items():
             self._join(self._of[by], [fresh[key].member], now, told=False)
 
@@ -182,7 +186,7 @@ class Book:
         self._of |= dict.fromkeys(record.members, record)
         self._touch(name)
         self._desk.changes.append(IncidentChange("opened", opened, record.shown()))
-        self._desk.opened(record, opened)
+        self._desk.opened(record, opened, members)
 
     def _join(self, record: Record, members: list[Member], now: int, *, told: bool = True) -> None:
         """More members of an incident; `told` is off for what belongs to one that was told."""
@@ -191,11 +195,11 @@ class Book:
             self._of[member.key] = record
         record.joined_at = now
         self._touch(record.id)
-        shown = record.shown()
-        self._desk.changes += [IncidentChange("joined", member.since_at, shown, member) for member in members]
+        for member in members:
+            self._desk.moved("joined", member.since_at, record, member)
         if not told:
             return
-        self._desk.opened(record, now)
+        self._desk.opened(record, now, members)
         if any(member.follows is None for member in members):
             self._desk.grew(record, now)
 

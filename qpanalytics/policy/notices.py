@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from qpanalytics import spell
-from qpanalytics.policy.changes import Change, Incident, Notice, NoticeKind
+from qpanalytics.policy.changes import Change, Incident, IncidentChange, Member, Notice, NoticeKind
 from qpanalytics.policy.record import Record
 from qpanalytics.policy.routing import end_of, severities, ways, within
 from qpanalytics.policy.rules import Policy
-from qpanalytics.policy.sign import SECOND
+from qpanalytics.policy.sign import HOUR, SECOND
 from qpanalytics.policy.subjects import State
 
 DAY_S = 86_400.0
+MINUTE = 60 * SECOND
 QUIET, SNOOZED, AWAY = "quiet hours", "snoozed", "away"
 
 
@@ -35,6 +36,31 @@ class Desk:
         #: Incidents that something was sent of: what is due of them changed.
         self.told: set[str] = set()
         self.finished: list[Record] = []
+        #: Members that joined or left: before which change, how, when, of which incident.
+        self._moves: list[tuple[int, Literal["joined", "left"], int, Record, Member]] = []
+
+    def moved(self, step: Literal["joined", "left"], at: int, record: Record, member: Member) -> None:
+        """A member joined an incident or left it."""
+        self._moves.append((len(self.changes), step, at, record, member))
+
+    def take(self) -> list[Change]:
+        """What came of it all since this was asked last, in order.
+
+        A member that moved shows its incident as it stands by now: thousands can move at once, and a picture of thousands
+        for each of them would be millions.
+        """
+        found: list[Change] = []
+        pictures: dict[str, Incident] = {}
+        taken = 0
+        for place, step, at, record, member in self._moves:
+            found += self.changes[taken:place]
+            taken = place
+            if record.id not in pictures:
+                pictures[record.id] = record.shown()
+            found.append(IncidentChange(step, at, pictures[record.id], member))
+        found += self.changes[taken:]
+        self.changes, self._moves = [], []
+        return found
 
     @property
     def unsettled(self) -> bool:
@@ -43,18 +69,21 @@ class Desk:
 
     # What the book tells -----------------------------------------------------------------------------------------------
 
-    def opened(self, record: Record, at: int) -> None:
-        """An incident began, or more joined it: whoever was not told of it yet and has a way to it is told."""
-        shown = record.shown()
-        for number, route in ways(self._policy, shown, max(at, self.floor)):
+    def opened(self, record: Record, at: int, members: Iterable[Member]) -> None:
+        """An incident began, or `members` joined it: whoever was not told of it yet and has a way to them is told."""
+        for number, route in ways(self._policy, members, max(at, self.floor)):
             for channel in route.to:
                 if channel not in record.told and record.id not in self._channel(channel)["held"]:
                     self._post("open", record, channel, number, at)
 
     def grew(self, record: Record, at: int) -> None:
-        """It is worse than when it was told of: it is told again, but not at once, since more may follow."""
+        """It is worse than when it was told of: it is told again, at once unless that was just now, since more may follow.
+
+        Each time takes twice as long, so that one that goes on growing for an hour is told of some six times.
+        """
         if record.told and record.grew_at is None and record.acked_at is None and len(record.members) > 1:
-            record.grew_at = max(at, self.floor) + round(self._policy.table.group_within * SECOND)
+            wait = min(MINUTE << min(record.grown, 10), HOUR)
+            record.grew_at = max(at, self.floor, record.told_at + wait)
 
     def resolved(self, record: Record, at: int) -> None:
         """It is over: whoever was told hears that, and nobody else."""
@@ -76,6 +105,7 @@ class Desk:
         if record.grew_at is not None and record.grew_at <= at:
             record.grew_at = later
             if later is None:
+                record.grown += 1
                 self._remind(record, at, "it grew")
         if record.remind_at is not None and record.remind_at <= at:
             record.remind_at = later
@@ -141,6 +171,7 @@ class Desk:
     def _send(self, event: NoticeKind, record: Record, channel: str, route: int, at: int, why: str) -> None:
         table = self._policy.table
         record.notices += 1
+        record.told_at = at
         self.told.add(record.id)
         if event in ("open", "escalate"):
             record.told.setdefault(channel, route)

@@ -35,15 +35,19 @@ class Record:
     remind_at: int | None = None
     grew_at: int | None = None
     escalate: dict[str, int] = field(default_factory=dict)
-    #: How often it was told again; each time takes longer.
+    #: How often it was told again, because it lasts and because it grew; each time takes longer.
     reminded: int = 0
+    grown: int = 0
+    #: When it was told of last.
+    told_at: int = 0
     #: Notices so far, for their keys.
     notices: int = 0
 
     @property
-    def wrong(self) -> list[Member]:
-        """The members that are not well yet."""
-        return [m for m in self.members.values() if m.resolved_at is None]
+    def wrong(self) -> bool:
+        """Whether a member is not well yet."""
+        # from the last one on: they tend to end in the order in which they began
+        return any(m.resolved_at is None for m in reversed(self.members.values()))
 
     def due(self) -> int | None:
         """When something is to be done about it by time alone."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from qpanalytics.instants import instant, micros
-from qpanalytics.policy.changes import Incident, Member
+from qpanalytics.policy.changes import Member
 from qpanalytics.policy.rules import Policy
 from qpanalytics.schedules import zones
 from qpanalytics.settings_policy import RouteTable
@@ -18,12 +18,12 @@ WORTH_A_PAGE = ("critical", "warning")
 DAY_MIN = 24 * 60
 
 
-def ways(policy: Policy, incident: Incident, at: int) -> list[tuple[int, RouteTable]]:
-    """The routes that an incident takes at an instant, with their number from 1; 0 is the way without any route.
+def ways(policy: Policy, members: Iterable[Member], at: int) -> list[tuple[int, RouteTable]]:
+    """The routes that an incident of these takes at an instant, with their number from 1; 0 is the way without any route.
 
     A route is taken if one member that is still wrong, and is put down to no other, is all that it names.
     """
-    members = [m for m in incident.members if m.resolved_at is None and m.follows is None]
+    members = [m for m in members if m.resolved_at is None and m.follows is None]
     return [
         (number, route)
         for number, route in numbered(policy)

@@ -108,7 +108,12 @@ class Clock(Waiting):
         elif self.last == (at, ok):
             started = None if run is None else run.started
             where = self._where(at if started is None else started)
-            self.tell("failed", at, {"completed_at": at, "started_at": started, "duration_s": duration_s, **where, **figures})
+            self._trouble("failed", at, {"completed_at": at, "started_at": started, "duration_s": duration_s, **where, **figures})
+
+    def _trouble(self, what: str, at: int, evidence: dict[str, Any]) -> None:
+        """Tells of trouble; of a check that rests there is none, whatever its pings say."""
+        if not self.resting(at):
+            self.tell(what, at, evidence)
 
     def _where(self, at: int) -> dict[str, Any]:
         """The occurrence that a run at this instant belongs to, where ticks are fixed."""
@@ -134,6 +139,8 @@ class Clock(Waiting):
         if self.rolls:
             found += [window.deadline for window in self.carried if window.deadline > clock]
             found += self._rolling_dues(clock)
+            # nothing is reckoned from a completion before what is a pause at the clock is over
+            found += [until for _, until in self.pauses if clock < until < FOREVER_US]
         if self.silence is not None and self.last is not None and self.last[0] + self.silence > clock:
             found.append(self.last[0] + self.silence)
         return min(found, default=None)
@@ -158,14 +165,17 @@ class Clock(Waiting):
         elif self.last is not None and at == self.last[0] + self.silence and self.watched.saw(self.last[0], at):
             silent = Window(self.last[0], at, at, anchored=True)
             self.missed = (silent, silent)
-            self.tell("missed", at, {"deadline_at": at, "silent_since": self.last[0], "began": bool(self.open.runs)})
+            self._trouble("missed", at, {"deadline_at": at, "silent_since": self.last[0], "began": bool(self.open.runs)})
         hung = [run for run in self.open.runs if self._limit(run) == at]
         if hung and (self.success is None or at > self.success) and at >= self.since(at):
-            self.tell("hung", at, {"started_at": hung[0].started, "limit_at": at, "began": True, **self._where(hung[0].started)})
+            began = hung[0].started
+            self._trouble("hung", at, {"started_at": began, "limit_at": at, "began": True, **self._where(began)})
         if any(at == reign.until for reign in self.reigns):
             self._leave(at)
             if self.version(at) is None:
                 self.tell("well", at, {"why": "no longer promised"})
+        if any(at == reign.since for reign in self.reigns) and self.since(at) == at and self.down(at) is None:
+            self.tell("well", at, {"why": "promised anew"})
 
     def _pass(self, window: Window) -> None:
         """A deadline passes."""
@@ -180,7 +190,7 @@ class Clock(Waiting):
         if not self.acted or window.expected < self.since(window.deadline):
             return
         begun = [run.started for run in self.open.runs if run.started >= window.start]
-        self.tell(
+        self._trouble(
             "late" if begun else "missed", window.deadline,
             {"expected_at": window.expected, "deadline_at": window.deadline, "began": bool(begun),
              "started_at": begun[0] if begun else None},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -122,7 +122,8 @@ def evidence(
         elif finding.kind in ("slower", "later"):
             made.append(_dots(history, case, finding, found, what, tz))
         else:
-            made.append(arrivals(history, case, [value for at, value in found if at >= micros(history.since)]))
+            steps = arrivals(history, case, [value for at, value in found if at >= micros(history.since)])
+            made.append(replace(steps, marks=(*steps.marks, *_quieter(case, steps.lateness_s))))
     return tuple(made)
 
 
@@ -179,7 +180,7 @@ def arrivals(history: History, case: Case, lateness: Sequence[float | None]) -> 
         alt=f"{case.check}: {told}{lost}; median delay {length(median(arrived))} of those that came.",
         lateness_s=tuple(arrived),
         never=never,
-        marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"), *_quieter(case, arrived)),
+        marks=(Mark(grace, f"grace {spell.duration(grace)}{later}", "bad"),),
     )
 
 

@@ -114,8 +114,8 @@ def _together(members: Sequence[Finding]) -> Finding:
             figures[name] = value
         elif isinstance(value, list):
             figures[name] = sorted({at for v in values for at in v})
-        elif first.kind in ("drifting", "faster") and isinstance(value, str):
-            figures[name] = min(values)  # dates: since the first of them
+        elif first.kind in ("drifting", "faster") and name.endswith("_at"):
+            figures[name] = min(v for v in values if v is not None)  # since the first of them
         elif name in ("gap_max_s", "max_s", "back_s"):
             figures[name] = max(v for v in values if v is not None)
         elif name.endswith("_s"):

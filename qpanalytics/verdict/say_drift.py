@@ -73,7 +73,8 @@ def clause(f: Finding, v: Voice) -> str:
     """The same in a few words, beside something worse."""
     g = f.figures
     if f.kind == "noisy":
-        return f"{'paged' if g['delivered'] else 'would have paged'} {spell.plural(g['false'], 'time')} for runs that came by themselves"
+        paged = "paged" if g["delivered"] else "would have paged"
+        return f"{paged} {spell.plural(g['false'], 'time')} for runs that came by themselves"
     does = "takes less time" if f.kind == "faster" else "runs longer" if g["metric"] == "duration" else "comes later"
     return f"{does} ({g['told']} {pair(g['before_s'], g['after_s'])} since {_since(g, v)})"
 
@@ -99,14 +100,14 @@ def _reaches(g: dict[str, Any], v: Voice) -> str:
     if not g["meets"]:
         return ""
     limit = _LIMITS[g["meets"]]
-    if g["change"] == "step" or g["reached"]:
+    if g["change"] == "step" or g.get("reached"):
         return f"; one run in twenty is beyond {limit} of {spell.duration(g['limit_s'])}"
-    return f"; reaches {limit} on about {v.dated(_at(g['meets_at']))}" if g["meets_at"] else ""
+    return f"; reaches {limit} on about {v.dated(_at(g['meets_at']))}" if g.get("meets_at") else ""
 
 
 def _range(g: dict[str, Any], v: Voice) -> str:
     lo, hi = g.get("meets_lo_at"), g.get("meets_hi_at")
-    if not lo or not hi or g["change"] == "step" or g["reached"]:
+    if not lo or not hi or g["change"] == "step" or g.get("reached"):
         return ""
     first, last = v.dated(_at(lo)), v.dated(_at(hi))
     return f"Between {first} and {last} if it goes on like this." if first != last else "If it goes on like this."

@@ -115,6 +115,10 @@ def _over(lead: Broken, members: Sequence[Broken], why: str) -> str:
         return f"{who} {have} been paused; nothing is expected of {'it' if are == 'is' else 'them'}."
     if why == "removed":
         return f"{who} {are} no longer there; nothing is expected any more."
+    if why == "no longer promised":
+        return f"{who}: the promise ended; nothing is expected any more."
+    if why == "promised anew":
+        return f"{who}: another promise began, and what was before it is not held against it."
     if why == "closed":
         return f"{who}: somebody closed this by hand."
     if lead.kind == "unreachable":

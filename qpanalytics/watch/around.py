@@ -22,3 +22,16 @@ class Surroundings:
     say: Callable[[str], None]
     config: Path | None = None
     fixed: datetime | None = None
+
+
+class Anew:
+    """Says what is wrong with something, once while it lasts; called with nothing to say when it is well."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: dict[str, str] = {}
+
+    def __call__(self, about: str, said: str) -> None:
+        if said and self._said.get(about) != said:
+            self._say(said)
+        self._said[about] = said

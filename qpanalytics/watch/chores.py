@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from qpanalytics import spell
 from qpanalytics.alerts.outbox import Outbox
+from qpanalytics.errors import QpaError
 from qpanalytics.instants import instant, micros
 from qpanalytics.watch import apart, blind, dates, incidents
+from qpanalytics.watch.around import Anew
 from qpanalytics.watch.heartbeat import beat
 
 if TYPE_CHECKING:
     from qpanalytics.settings import Settings
+    from qpanalytics.settings_values import Secret
     from qpanalytics.store.state import State
     from qpanalytics.watch.around import Surroundings
     from qpanalytics.watch.feeding import Feeding
@@ -56,7 +59,7 @@ class Chores:
         self._jobs, self._known, self._now, self._news, self._stop = jobs, known, now, news, stop
         self.notes: deque[Callable[[Kept, datetime], None]] = deque()
         self._report_at: dict[str, datetime] = {}
-        self._wrong = ""
+        self._say_anew = Anew(around.say)
 
     def begin(self) -> None:
         """Begins what is due on the calendar, and forgets what is old."""
@@ -133,14 +136,19 @@ class Chores:
         return [*config, "--db", str(self.around.store)]
 
     def _measured(self, done: apart.Done) -> None:
-        said = done.said if done.status else ""
-        if said and said != self._wrong:
-            self.around.say(f"metrics: {said}")
-        self._wrong = said
+        self._say_anew("metrics", f"metrics: {done.said}" if done.status else "")
 
     def begin_heartbeat(self) -> None:
         """Pings whoever watches this watch."""
         reference = self.settings.watch.ping_url
         if reference is not None:
-            url = reference.resolve(self.around.environ, self.around.folder)
-            self._jobs.start("ping_url", lambda: beat(url))
+            self._jobs.start("ping_url", lambda: self._beat(reference))
+
+    def _beat(self, reference: Secret) -> None:
+        """Looks the address up, too: nothing waits for it, should it not be there."""
+        try:
+            beat(reference.resolve(self.around.environ, self.around.folder))
+        except QpaError as error:
+            self._say_anew("ping_url", f"ping_url: {error}")
+        else:
+            self._say_anew("ping_url", "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qpanalytics.errors import UsageError
 from qpanalytics.instants import instant, micros
 from qpanalytics.policy import events
-from qpanalytics.policy.changes import Incident, IncidentChange, Member
+from qpanalytics.policy.changes import Incident, IncidentChange
 from qpanalytics.spell import plural, quoted
 from qpanalytics.watch import daily
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 def record(con: sqlite3.Connection, changes: Iterable[IncidentChange]) -> None:
     """Writes how each incident stands after these changes, the last word on each."""
     last: dict[str, Incident] = {}
-    members: dict[str, dict[str, Member]] = {}
     for change in changes:
         last[change.incident.incident] = change.incident
-        members.setdefault(change.incident.incident, {}).update({m.key: m for m in change.incident.members})
     for name, incident in last.items():
         con.execute(
             "insert or replace into incidents values (?, ?, ?, ?, ?)",

@@ -48,9 +48,11 @@ class Lock:
         try:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            there = self.path.parent.is_dir()
+            todo = "make the folder writable" if there else "make the folder first, or set another [store] path"
             raise StoreError(
                 f"{spell.plain(str(self.path))} cannot be made: {error.strerror or error}. "
-                "The watch keeps it beside the store; make the folder writable."
+                f"The watch keeps it beside the store; {todo}."
             ) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

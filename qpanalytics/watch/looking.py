@@ -41,6 +41,8 @@ class Looking:
         self.settings, self._folder, self._environ = settings, folder, environ
         self._clock, self._state, self._stop, self._done = clock, state, stop, done
         self._horizon = horizon
+        #: Whether a source is not described well enough to be looked at.
+        self.refused = False
 
     def due(self, now: datetime) -> list[SourceTable]:
         """The sources whose `every` has passed; one without is due at each tick."""
@@ -54,6 +56,7 @@ class Looking:
         try:
             source = open_configured(table, self._environ, self._folder, self._clock)
         except ConfigError as error:
+            self.refused = True
             at = self._clock()
             self._state.keep([pieces.end(f"{table.name} {spell.iso(at)}", table.name, at, "live", str(error))])
             self._done(table.name, str(error))

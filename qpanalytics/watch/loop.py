@@ -16,12 +16,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from qpanalytics import spell
-from qpanalytics.alerts.deliver import Deliverer, opener, unusable
+from qpanalytics.alerts.deliver import Deliverer, opener
 from qpanalytics.alerts.outbox import Outbox
 from qpanalytics.errors import QpaError, StoreBusy
 from qpanalytics.store.state import State
 from qpanalytics.watch import blind, dates, tell
-from qpanalytics.watch.around import Surroundings
+from qpanalytics.watch.around import Anew, Surroundings
 from qpanalytics.watch.chores import Chores
 from qpanalytics.watch.clock import Read, Steady
 from qpanalytics.watch.evaluate import Evaluator, Ticked
@@ -57,7 +57,9 @@ class Watch:
         self._steady = Steady(self._evaluator.known.clock)
         self._doubted = False
         self._sending = False
-        self._said: dict[str, str] = {}
+        self._say_anew = Anew(around.say)
+        #: Whether a source or a channel could not be reached.
+        self.unreached = False
         self._jobs = Jobs(lambda name, error: around.say(f"{name}: {error}"))
         self._looking = Looking(
             settings, around.folder, around.environ, self.now, state, self.stop, self._looked, around.fixed
@@ -67,8 +69,8 @@ class Watch:
         )
         outbox = Outbox(state)
         outbox.recover(self.now())
-        self._opened = opener(settings.channel, around.environ, around.folder, self.now, state)
-        self._deliverer = Deliverer(outbox, self._opened, clock=self.now, chance=random, trouble=around.say)
+        opened = opener(settings.channel, around.environ, around.folder, self.now, state)
+        self._deliverer = Deliverer(outbox, opened, clock=self.now, chance=random, trouble=self._undelivered)
 
     # The two ways to go ------------------------------------------------------------------------------------------------
 
@@ -76,9 +78,6 @@ class Watch:
         """Watches until `stop` is set."""
         import schedule
 
-        # a secret that is missing is better known now than at the first alert
-        for why in unusable((table.name for table in self.settings.channel), self._opened):
-            self.around.say(f"{why} Until then nothing reaches it.")
         waker = schedule.Scheduler()
         self._sending = True
         self._deliverer.wake()
@@ -147,6 +146,11 @@ class Watch:
         self.stop.set()
         self._deliverer.stop(END_S)
         return self._jobs.stop(END_S)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a source was not described well enough to be looked at."""
+        return self._looking.refused
 
     def wake_to_end(self) -> None:
         """Has `run` and `once` return soon; safe in a signal's handler."""
@@ -246,11 +250,15 @@ class Watch:
                 begun.append(f"source {table.name}")
         return begun
 
+    def _undelivered(self, said: str) -> None:
+        """A message was not sent, or not recorded."""
+        self.unreached = True
+        self.around.say(said)
+
     def _looked(self, source: str, why: str) -> None:
         """A look ended. What is wrong with a source is said once, not at every look."""
-        if why and self._said.get(source) != why:
-            self.around.say(why)
-        self._said[source] = why
+        self.unreached = self.unreached or bool(why)
+        self._say_anew(f"source {source}", why)
         self._news.set()
 
 

@@ -42,6 +42,8 @@ class Translator:
         self.cold: set[str] = set()
         self._met_now: dict[str, Known] = {}
         self._begun: set[str] = set()
+        #: Checks whose pause is over, and the look that showed it.
+        self._resumed: dict[str, int] = {}
         #: Pings that were new.
         self.pings = 0
 
@@ -67,6 +69,11 @@ class Translator:
                 pings = sorted(pings, key=lambda p: p.at)[-SEED:]
                 check.since = pings[0].at
             out += pings
+        for name, at in self._resumed.items():
+            # the ping that ended it is not one of a check at rest: what failed has failed
+            ended = [p.at for p in arrived[name][1] if p.kind in ("success", "fail")] if name in arrived else []
+            out.append(events.Resumed(name, min([at, *ended])))
+        self._resumed.clear()
         for name in self.cold - self._begun:
             # told of from its first ping on, so that those find it known
             check = self._met_now[name]
@@ -110,7 +117,10 @@ class Translator:
             if shown.paused != check.paused:
                 check.paused = shown.paused
                 self.checks.changed(check)
-                out.append(events.Paused(check.name, at) if shown.paused else events.Resumed(check.name, at))
+                if shown.paused:
+                    out.append(events.Paused(check.name, at))
+                else:
+                    self._resumed[check.name] = at
         for check in self.checks.of(piece.source):
             if check.key not in seen and not check.gone:
                 check.gone = True
