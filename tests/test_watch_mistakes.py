@@ -39,9 +39,6 @@ def test_what_cannot_be_used_is_said_at_the_start_and_keeps_no_other_alert_from_
 ) -> None:
     watch = "" if "[watch]" in table else NOW_AND_THEN
     (folder / "qpa.toml").write_text(FILES + check("backup") + LOG + table + watch)
-    done = qpa(folder, "watch")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and said in done.stderr
-    assert not (folder / "qpa.duckdb-state").exists()
     done = qpa(folder, *ONCE)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1) and said in done.stderr
     (told,) = [json.loads(line)["data"] for line in (folder / "told.jsonl").read_text().splitlines()]

@@ -50,6 +50,13 @@ def running(folder: Path, **environ: str) -> Iterator[subprocess.Popen[str]]:
             watch.communicate()
 
 
+def up(watch: subprocess.Popen[str]) -> None:
+    """Waits until it watches, and so minds signals."""
+    assert watch.stderr is not None
+    while "watching" not in (line := watch.stderr.readline()):
+        assert line, watch.wait()
+
+
 def append(folder: Path, *rows: tuple[str, str]) -> None:
     """Pings of now."""
     path = folder / "pings.csv"
@@ -119,6 +126,7 @@ def test_a_watch_that_is_killed_again_and_again_loses_no_alert_and_tells_none_in
                     time.sleep(0.2 * chance.random())
                 watch.kill()
         with running(tmp_path, **hook(web.url)) as watch:
+            up(watch)
             for _ in range(300):
                 if len(_members(web)) == broken:
                     break
