@@ -77,6 +77,16 @@ def test_a_backup_that_suddenly_takes_a_third_of_its_time_is_told_too() -> None:
     assert row.ratio == pytest.approx(1 / 3, rel=0.06) and row.in_force
 
 
+def test_levels_do_not_move_with_the_mix_of_two_hours_that_differ() -> None:
+    # 10 min at 03:00, 70 min at 15:00, both a fifth longer from day 60 on, where one run of the long ones is missing
+    values = np.empty(200)
+    values[0::2], values[1::2] = durations(100, 600), durations(100, 4200, seed=2)
+    values[120:] *= 1.2
+    values[121] = np.nan
+    (row,) = found(history(values, every=DAY / 2, schedule="0 3,15 * * *")).itertuples()
+    assert row.kind == "step" and row.ratio == pytest.approx(1.2, rel=0.03)
+
+
 def test_a_trend_is_told_with_its_pace_and_the_date_it_meets_the_max_runtime() -> None:
     flat, rising = durations(40, noise=0.03), durations(60, seed=3, noise=0.03) * (1 + np.arange(60) / 60)
     h = history(np.concatenate([flat, rising]), max_runtime_s=700.0)

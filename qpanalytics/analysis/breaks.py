@@ -62,11 +62,15 @@ class Break:
 
 @dataclass(frozen=True)
 class Judged:
-    """A series that was looked at. `breaks` ascend by place; blips are among them. `logs`: values were compared as ratios."""
+    """A series that was looked at. `breaks` ascend by place; blips are among them. `logs`: values were compared as ratios.
+
+    `effect` is the season of each run on the scale of the comparison; None where there is none.
+    """
 
     breaks: list[Break] = field(default_factory=list)
     logs: bool = False
     memory: float = 0.0
+    effect: Floats | None = None
 
     @property
     def p(self) -> float:
@@ -96,7 +100,7 @@ def judge(at_s: Floats, values: Floats, weekday: Ints, hour: Ints) -> Judged:
     found, memory = _found(at_s, level, grain, logs)
     if weekday.min() < weekday.max():
         found = found + _of_weekdays(at_s, level, weekday, grain, logs, found)
-    return Judged(sorted(found, key=lambda b: b.at), logs, memory)
+    return Judged(sorted(found, key=lambda b: b.at), logs, memory, seasonal.effect if seasonal.effect.any() else None)
 
 
 def scale(values: Floats) -> tuple[bool, float]:

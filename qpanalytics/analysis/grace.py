@@ -15,7 +15,7 @@ from qpanalytics import spell
 from qpanalytics.analysis import limited, pricing, reading
 from qpanalytics.analysis.limited import Limited, Of
 from qpanalytics.analysis.pricing import LEAST, Price, Sample
-from qpanalytics.analysis.regime import Regime, regime
+from qpanalytics.analysis.regime import Regime, matters, regime
 from qpanalytics.analysis.settled import Present, present
 from qpanalytics.analysis.strata import Stratum, stratum
 from qpanalytics.errors import UsageError
@@ -145,9 +145,9 @@ def grace(
     in false alarms a check and 30 days. Without these two `[grace]` in `qpa.toml` holds, else 0.5 for every check.
 
     One row per check, by name. It suggests and changes nothing. The price is what is to be expected of runs like those of
-    the window since the last change (of `qpa drift`, or of `analysis.regime` where that is later), whatever the shape of their
-    lateness; a limit longer than any seen has no price, so a budget below that of the longest is "not reachable". Refused with
-    `why` under 20 runs, within 30 days of a change, during a trend, where ticks cannot be told, and without a schedule. The
+    the window since the last change (`analysis.regime`), whatever the shape of their lateness; a limit longer than any seen has
+    no price, so a budget below that of the longest is "not reachable". Refused with `why` under 20 runs, within 30 days of a
+    change (its own or one of `qpa drift`), during a trend, where ticks cannot be told, and without a schedule. The
     interval is of the number that will come, not of a mean: in simulation it holds for 97 to 99 of 100 checks where 95 is
     asked (`tests/bench/grace.py`).
 
@@ -269,10 +269,12 @@ def year_before(history: History) -> datetime:
 def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift: Present | None = None) -> Advice:
     """What `budget` false alarms a month ask for, of one check at one instant (epoch microseconds).
 
-    `drift` is what `qpa drift` knows of it: the runs since then count, if that is later than what is seen here.
+    `drift` is what `qpa drift` knows of it: during a trend, and for 30 days after a step, it is refused. Older steps are left to
+    `regime`, which is slower to believe in them: a small one leaves the latest runs as late as they were, and forgetting them
+    costs more than it mends.
     """
     sample = one.sample
-    since = _later(regime(sample.at_us, sample.value_s), drift, sample)
+    since = regime(sample.at_us, sample.value_s)
     own = sample.part(np.arange(len(sample)) >= since.start)
     own = replace(own, a_month=sample.a_month)
     told = Advice(one, own, since, budget)
@@ -284,8 +286,13 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift:
     told = replace(told, clusters=clusters, now=now)
     if since.recent(as_of_us):
         return replace(told, why=_changed(since, of))
-    if drift is not None and drift.kind == "trend":
-        return replace(told, why=_drifting(drift, of))
+    came = own.value_s[np.isfinite(own.value_s)]
+    if drift is not None and matters(came, drift.before_s, drift.after_s):
+        if drift.kind == "trend":
+            return replace(told, why=_drifting(drift, of))
+        stepped = Regime(0, micros(drift.since_at), True, drift.before_s, drift.after_s, "p50")
+        if stepped.recent(as_of_us):
+            return replace(told, why=_changed(stepped, of))
     limit_s = pricing.least_limit(own, budget, clusters)
     if isnan(limit_s):
         return replace(told, why=_unreachable(told))
@@ -296,14 +303,6 @@ def advised(one: Limited, budget: float, as_of_us: int, of: Of = "grace", drift:
 def _told(advice: Advice, of: Price) -> float:
     """A limit as it is set: a period is less the grace that follows it."""
     return max(of.limit_s - advice.limited.told_less_s, 1.0)
-
-
-def _later(since: Regime, drift: Present | None, sample: Sample) -> Regime:
-    """The later of two ideas of when the present regime began."""
-    if drift is None or micros(drift.since_at) <= since.since_us:
-        return since
-    start = int(np.searchsorted(sample.at_us, micros(drift.since_at)))
-    return Regime(start, micros(drift.since_at), True, drift.before_s, drift.after_s, "p50")
 
 
 def _few(own: Sample, since: Regime, of: Of) -> str:

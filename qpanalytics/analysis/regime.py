@@ -77,6 +77,12 @@ def regime(at_us: npt.NDArray[np.int64], values: Floats) -> Regime:
     return first
 
 
+def matters(values: Floats, before_s: float, after_s: float) -> bool:
+    """Whether a change of level is much beside how values (of runs that came) spread up to where limits lie."""
+    usual, high = np.quantile(values, (0.5, 0.99)).tolist()
+    return bool(abs(after_s - before_s) > max(MATTERS * (high - usual), MATTERS_S))
+
+
 def _change(values: Floats) -> int | None:
     """The place of the clearest change, if there is one that is sure and matters."""
     size = max(-(-len(values) // BLOCKS), 1)
@@ -91,8 +97,7 @@ def _change(values: Floats) -> int | None:
     if chance * len(levels) >= ALPHA:
         return None
     before, after = (float(np.quantile(side, 0.9)) for side in (values[:place], values[place:]))
-    usual, high = np.quantile(values, (0.5, 0.99)).tolist()
-    return place if abs(after - before) > max(MATTERS * (high - usual), MATTERS_S) else None
+    return place if matters(values, before, after) else None
 
 
 def _clearest(level: Floats) -> tuple[float, int]:
