@@ -185,3 +185,25 @@ def test_no_word_of_a_tick_needs_what_takes_long_to_load(tmp_path: Path) -> None
     words = ["watch", "--once", "--as-of", "2026-11-24T06:03:00Z"]
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n") and done.stderr == ""
+
+
+def test_a_job_that_drifts_is_an_incident_with_the_words_of_the_digest_until_it_stands(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, check("dump", "0 3 * * *", "2 h"), '[watch]\nfeed = "1 s"\n')
+    for day in range(60):
+        begun = at("23 03:00") - timedelta(days=59 - day)
+        watched.ping("dump", begun + timedelta(seconds=1), "start")
+        watched.ping("dump", begun + timedelta(seconds=600 + 7 * (day % 5) + (900 if day >= 46 else 0)))
+    watched.round(at("23 05:00"))
+    watched.round(at("23 05:02"))
+    assert watched.incidents() == []
+
+    daily.leave(watched.store, watched.settings, at("15 05:00"))  # what is known by then, six days after
+    watched.round(at("23 05:04"))
+    (incident,) = watched.incidents()
+    assert (incident["kind"], incident["check"], incident["resolved_at"]) == ("drifting", "dump", None)
+    assert "dump runs longer: median 10 min -> 25 min since 10 Nov." in json.dumps(incident["evidence"])
+
+    daily.leave(watched.store, watched.settings, at("23 05:04"))
+    watched.round(at("23 05:06"))
+    (incident,) = watched.incidents()
+    assert incident["resolved_at"] is not None

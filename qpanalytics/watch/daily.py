@@ -1,4 +1,4 @@
-"""What only the whole history can tell, once a day: checks whose ticks cannot be judged, and how much of a day was seen.
+"""What only the whole history can tell, once a day: which checks drift, or cannot be judged by ticks, and how much was seen.
 
 `python -m qpanalytics.watch.daily STORE NOW [CONFIG]` works it out in a process of its own and leaves it for the watch.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,21 @@ from qpanalytics.store.state import State
 from qpanalytics.watch import kept
 
 if TYPE_CHECKING:
+    from qpanalytics.history import History
     from qpanalytics.settings import Settings
     from qpanalytics.store.db import Store
 
 DAY = timedelta(days=1)
+#: What was not known a week ago is news.
+WEEK = timedelta(days=7)
 
 
-def facts(store: Store, settings: Settings, now: datetime, silent: Collection[str] = ()) -> list[dict[str, Any]]:
+def facts(
+    store: Store, settings: Settings, now: datetime, silent: Collection[str] = (), drifts: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """What is to be told, as JSON values; `silent` are checks that were judged by silence only until now.
 
+    `drifts` are checks that were told to drift until now; None leaves the question out, since the answer takes a while.
     A check whose ticks cannot be told apart (design rule 10) is judged by the longest time between completions in 90 days;
     where not even that is known, by nothing. StoreBusy where the store is held.
     """
@@ -49,7 +55,27 @@ def facts(store: Store, settings: Settings, now: datetime, silent: Collection[st
     for source, share in zip(day["source"].tolist(), day["coverage"].tolist(), strict=True):
         if share == share:  # NaN where nothing was to be seen
             found.append({"fact": "covered", "source": source, "coverage": float(share)})
-    return found
+    return found if drifts is None else [*found, *_drifting(history.window(at - WEEK, at), drifts)]
+
+
+def _drifting(history: History, until_now: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Checks of which a digest of the last seven days would ask somebody to look at a drift, in its words; and those no more."""
+    from qpanalytics.verdict.cases import cases, opened
+    from qpanalytics.verdict.rules_drift import drifting
+    from qpanalytics.verdict.rules_seen import Span
+    from qpanalytics.verdict.say import say
+    from qpanalytics.verdict.voice import Voice
+
+    window = history.since, history.until, history.as_of
+    with opened(history) as read:
+        for case in cases(read):
+            found = drifting(case, Span(*window))
+            asks = found is not None and found.asks
+            if found is not None and asks:
+                sentence = say(found, Voice(*window, "UTC")).sentence
+                yield {"fact": "drifting", "check": case.check, "lasts": True, "figures": {"sentence": sentence}}
+            elif case.check in until_now:
+                yield {"fact": "drifting", "check": case.check, "lasts": False, "figures": {}}
 
 
 #: A silence that is never reached, seconds: a hundred years.
@@ -62,6 +88,8 @@ def event(fact: Mapping[str, Any], at: int) -> events.Event | None:
         return events.CannotTell(fact["check"], at, fact["silence_s"])
     if fact["fact"] == "covered":
         return events.Covered(fact["source"], at, fact["coverage"])
+    if fact["fact"] == "drifting":
+        return events.Told(fact["check"], at, "drifting", fact["lasts"], fact["figures"])
     return None
 
 
@@ -75,8 +103,10 @@ def leave(path: Path, settings: Settings, now: datetime) -> int:
     with State.beside(path) as state:
         with state.reading() as con:
             states = kept.load_states(con)
-        silent = [key[6:] for key, said in states.items() if key.startswith("check:") and "silence" in said.get("clock", {})]
-        found = facts(store, settings, now, silent)
+        checks = {key[6:]: said for key, said in states.items() if key.startswith("check:")}
+        silent = [name for name, said in checks.items() if "silence" in said.get("clock", {})]
+        drifts = [name for name, said in checks.items() if said.get("memories", {}).get("drifting", {}).get("on")]
+        found = facts(store, settings, now, silent, drifts)
         with state.transaction() as con:
             con.executemany("insert into orders (at_us, said) values (?, ?)", [(micros(now), json.dumps(f)) for f in found])
     return len(found)
