@@ -45,7 +45,7 @@ def drifting(case: Case, span: Span) -> Finding | None:
     if not (new or soon) and not _standing(told, span):
         return None
     asks = (new or soon) and not told.promised
-    figures = _figures(told, case, new) | _meeting(grown)
+    figures = _figures(told, case, new) | _meeting(told, grown)
     return _finding("drifting", case, told, figures, asks=asks)
 
 
@@ -144,12 +144,17 @@ def _figures(m: Moved, case: Case, new: bool) -> dict[str, Any]:
     }
 
 
-def _meeting(grown: Sequence[Moved]) -> dict[str, Any]:
-    """The limit that is met first, by whatever grew: how late a run ends grows with how long it takes."""
+def _meeting(told: Moved, grown: Sequence[Moved]) -> dict[str, Any]:
+    """The limit that is met first, by whatever grew: how late a run ends grows with how long it takes.
+
+    Where the dates cannot be told apart it is the limit of the change that is told, which is the one drawn, too.
+    """
     met = [m for m in grown if m.meets_us is not None]
     if not met:
         return {}
     first = min(met, key=lambda m: m.meets_us or 0)
+    if told in met and (told.meets_lo_us or told.meets_us or 0) <= (first.meets_hi_us or first.meets_us or 0):
+        first = told
     dates = {"meets_at": first.meets_us, "meets_lo_at": first.meets_lo_us, "meets_hi_at": first.meets_hi_us}
     said = {name: None if us is None else spell.iso(us) for name, us in dates.items()}
     return {"meets": first.meets, "limit_s": first.limit_s, "reached": first.reached, **said}
