@@ -244,7 +244,8 @@ def test_the_notebook_on_grace_prices_what_the_ping_files_say(tmp_path: Path, mo
     assert [held["before 2026", rule]["wait_s"] for rule in ("qpa grace", "p99 + 20 %")] == ["26 min", "24 min"]
     jobs = {row["check"]: row for row in by(shown, "check", "p99 + 20 %", "qpa grace")}
     better = [name for name, row in jobs.items() if float(row["p99 + 20 %"]) < float(row["qpa grace"])]
-    assert better == ["nyt", "ranking"] and float(jobs["tor-list"]["p99 + 20 %"]) > 5
+    assert better == ["nyt", "ranking", "scrape"] and float(jobs["tor-list"]["p99 + 20 %"]) > 5
+    assert float(jobs["scrape"]["qpa grace"]) < 0.25
     broke = {(row["check"], row["rule"]): row for row in by(shown, "rule", "limit_s", "alarms") if row["limit_s"] == "21 min"}
     assert float(broke["feed", "qpa grace"]["alarms"]) == sum(21 * 60 < s <= 43_200 for s in winter) / 2
 
