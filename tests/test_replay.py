@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -206,3 +207,22 @@ def test_the_command_prints_both_policies_and_their_differences(store: Path) -> 
 )
 def test_bad_alternatives_are_one_line(store: Path, args: list[str], words: list[str]) -> None:
     refused(qpa(store, "replay", *args), *words)
+
+
+def test_drift_is_left_out_unless_it_is_asked_for(tmp_path: Path) -> None:
+    begin = datetime(2026, 9, 1, 3, tzinfo=UTC)
+    rows = ["check,received_at,kind"]
+    for day in range(80):
+        at = begin + timedelta(days=day)
+        took = 600 + 7 * (day % 5) + (900 if day >= 60 else 0)
+        rows += [f"dump,{at.isoformat()},start", f"dump,{(at + timedelta(seconds=took)).isoformat()},success"]
+    (tmp_path / "pings.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "qpa.toml").write_text(
+        '[[check]]\ncheck = "dump"\nschedule = "0 3 * * *"\ngrace = "2 h"\n'
+        '[[channel]]\nname = "log"\nkind = "file"\npath = "told.jsonl"\n[[route]]\nseverity = ["info"]\nto = ["log"]\n'
+    )
+    assert qpa(tmp_path, "import", "pings.csv").returncode == 0
+    asked = ("replay", "--since", "30d", "--as-of", "2026-11-20T00:00:00Z", "--format", "json")
+    without, beside = (json.loads(qpa(tmp_path, *asked, *more).stdout)[0] for more in ((), ("--drift",)))
+    assert (without["pages"], without["notices"]) == (0, 0)
+    assert (beside["pages"], beside["unjudged"], beside["false"]) == (1, 1, 0) and beside["notices"] > 1

@@ -23,6 +23,8 @@ from qpanalytics.words import Columns
 if TYPE_CHECKING:
     from qpanalytics.history import History
 
+#: The kind of trouble that is of no run.
+DRIFTING = "drifting"
 COLUMNS = Columns(
     policy="name of the policy",
     checks="checks that were replayed",
@@ -104,7 +106,7 @@ def replay(
     all came by themselves before that. Failures in a row, groups and quiet hours hold pages back: a bad run is *missed* if
     no notice named its check while it, or the same stretch of trouble, lasted.
     Time to notice runs from the expected time, so a long grace shows in it. `also` are further facts that were known
-    then, such as what a daily analysis of drift said (`policy.events.Told`); without them drift is left out.
+    then, such as what a daily look for drift said (`analysis.drifted`); without them drift is left out.
 
     >>> replay(qpa.demo()).pages.item() >= replay(qpa.demo()).real.item()
     True
@@ -120,9 +122,9 @@ def replay(
     return COLUMNS.order(pd.DataFrame(data))
 
 
-def differences(history: History, one: Alternative, other: Alternative) -> pd.DataFrame:
+def differences(history: History, one: Alternative, other: Alternative, *, also: Sequence[Event] = ()) -> pd.DataFrame:
     """Each run that the two policies said something else of, by time: told by one only, or at another time."""
-    (first, runs), (second, _) = _run(history, (one, other))
+    (first, runs), (second, _) = _run(history, (one, other), also)
     rows: list[Row] = []
     for key in sorted({*first.first, *second.first}, key=lambda k: (k[1], k[0])):
         a, b = first.first.get(key), second.first.get(key)
@@ -217,10 +219,14 @@ def _told(changes: Iterable[Change], since_us: int, until_us: int) -> _Told:
 
 
 def _spans(incident: Incident) -> dict[_Span, int | None]:
-    """Since when each member is in trouble, and until when: who comes back into an incident that lasts begins a new stretch."""
+    """Since when each member is in trouble, and until when: who comes back into an incident that lasts begins a new stretch.
+
+    That a job drifts says nothing of any one run.
+    """
     return {
         (incident.incident, m.name, m.since_at): incident.resolved_at if m.resolved_at is None else m.resolved_at
         for m in incident.members
+        if m.kind != DRIFTING
     }
 
 
@@ -228,7 +234,7 @@ def _page(found: _Told, notice: Notice, incident: Incident) -> tuple[Key, ...]:
     """The runs that a page is for; the first time that each was told is noted."""
     keys = []
     for member in incident.members:
-        if member.about == "check" and member.resolved_at is None:
+        if member.about == "check" and member.resolved_at is None and member.kind != DRIFTING:
             for at in _occurrences(member):
                 keys.append((member.name, at))
                 found.first.setdefault((member.name, at), (notice.at, member.kind))

@@ -24,6 +24,7 @@ MaxRuntime = Annotated[list[str] | None, typer.Option("--max-runtime", help='Ano
 Severity = Annotated[list[str] | None, typer.Option("--severity", help='Another severity: "sync-*=info"; repeatable.')]
 InARow = Annotated[int | None, typer.Option("--failures-in-a-row", min=1, help="So many bad runs before a page.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Each run that the two policies say something else of.")]
+Drift = Annotated[bool, typer.Option("--drift", help="Also what a daily look for drift would have told.")]
 
 #: What a terminal has room for.
 TABLE = (
@@ -39,13 +40,14 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     policy: PolicyFile = None, grace: Grace = None, max_runtime: MaxRuntime = None, severity: Severity = None,
-    failures_in_a_row: InARow = None, diff: Diff = False,
+    failures_in_a_row: InARow = None, diff: Diff = False, drift: Drift = False,
     db: Db = None, config: Config = None, as_of: AsOf = None, since: Since = None, until: Until = None, check: Check = None,
     tag: Tag = None, source: Source = None, shape: Shape = Format.TABLE, tz: Tz = None,
 ) -> None:  # fmt: skip
     """What the policy would have sent: pages, real ones, false ones, missed ones; beside another policy, if one is given."""
     changes = _overrides(grace, max_runtime, severity)
     from qpanalytics.analysis.alternatives import known
+    from qpanalytics.analysis.drifted import drifted
     from qpanalytics.analysis.replay import differences
     from qpanalytics.analysis.replay import replay as figures
     from qpanalytics.cli.output import show
@@ -54,8 +56,9 @@ def replay(
     history, settings = opened(Asked(db, config, as_of, since, until, check, tag, source, tz))
     known(history, changes)
     compared = _compared(settings, policy, changes, failures_in_a_row)
+    also = drifted(history) if drift else ()
     if not diff:
-        frame = figures(history, policies=compared, tz=tz or settings.report.tz)
+        frame = figures(history, policies=compared, tz=tz or settings.report.tz, also=also)
         show(frame[list(TABLE)] if shape is Format.TABLE else frame, shape, tz=tz)
         return
     if len(compared) < 2:
@@ -63,7 +66,7 @@ def replay(
             '--diff needs a second policy: give --policy FILE, --grace "backup-*=20 min", --max-runtime, --severity or '
             "--failures-in-a-row"
         )
-    show(differences(history, *compared), shape, tz=tz)
+    show(differences(history, *compared, also=also), shape, tz=tz)
 
 
 def _compared(
