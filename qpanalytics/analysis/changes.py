@@ -6,6 +6,7 @@ values before `k` have one level and `values[k]` begins another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,14 +136,27 @@ def partition(values: Floats, penalty: float, least: int = LEAST) -> Places:
         return np.empty(0, dtype=np.int64)
     total = np.concatenate([[0.0], np.cumsum(values - values.mean())])
     per = 1 / np.arange(n, 0, -1.0)  # per[n - length]
-    best = np.zeros(n + 1)  # less the sum of squares up to there, which is the same for all partitions
+
+    def costs(end: int, starts: int) -> Floats:
+        # less the sum of squares up to there, which is the same for all partitions
+        jump = total[end] - total[:starts]
+        gained: Floats = -jump * jump * per[n - end : n - end + starts]
+        return gained
+
+    return cheapest(n, penalty, least, costs)
+
+
+def cheapest(n: int, penalty: float, least: int, costs: Callable[[int, int], Floats]) -> Places:
+    """Places of the changes of the cheapest partition of n values into segments of `least` at least, `penalty` a change.
+
+    `costs(end, starts)` are those of the segments that end before `end` and begin at 0, 1, ... below `starts`.
+    """
+    best = np.full(n + 1, np.inf)
     best[0] = -penalty
-    best[1:least] = np.inf
     origin = np.zeros(n + 1, dtype=np.int64)
     for end in range(least, n + 1):
         starts = end - least + 1
-        jump = total[end] - total[:starts]
-        cost = best[:starts] - jump * jump * per[n - end : n - end + starts]
+        cost = best[:starts] + costs(end, starts)
         at = int(cost.argmin())
         best[end] = cost[at] + penalty
         origin[end] = at

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from qpanalytics.analysis.drift import NEW, drift
+from qpanalytics.analysis.grace import a_year
 from qpanalytics.instants import micros
 from qpanalytics.policy.events import Told
 
 if TYPE_CHECKING:
     from qpanalytics.history import History
-
-YEAR = timedelta(days=365)
 
 
 def drifted(history: History) -> list[Told]:
@@ -23,7 +21,7 @@ def drifted(history: History) -> list[Told]:
     Changes are those of the year that the window ends with, as they are known at its end; one that was believed for a
     while and then not is none of them.
     """
-    found = drift(history.window(min(history.since, history.until - YEAR), history.until))
+    found = drift(a_year(history))
     grown = found[found.kind.notna() & found.metric.isin(["duration", "lateness"]) & (found.after_s > found.before_s)]
     told: list[Told] = []
     for row in grown.to_dict("records"):

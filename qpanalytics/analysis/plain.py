@@ -11,7 +11,18 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from qpanalytics.analysis.changes import PENALTY, STRONGER, Noise, Places, fitted, noise, partition, running_median, spread
+from qpanalytics.analysis.changes import (
+    PENALTY,
+    STRONGER,
+    Noise,
+    Places,
+    cheapest,
+    fitted,
+    noise,
+    partition,
+    running_median,
+    spread,
+)
 from qpanalytics.analysis.stats import Floats
 
 #: Fewer numbers have no changes.
@@ -79,24 +90,15 @@ def _lines(series: Floats, penalty: float, least: int) -> Places:
         return np.empty(0, dtype=np.int64)
     t = np.arange(n) / n
     sums = [np.concatenate([[0.0], np.cumsum(v)]) for v in (np.ones(n), t, t * t, series, t * series, series * series)]
-    best = np.full(n + 1, np.inf)
-    best[0] = -penalty
-    origin = np.zeros(n + 1, dtype=np.int64)
-    for end in range(least, n + 1):
-        starts = end - least + 1
+
+    def costs(end: int, starts: int) -> Floats:
         m, st, stt, sy, sty, syy = (s[end] - s[:starts] for s in sums)
         xx = np.maximum(stt - st * st / m, 1e-12)
         xy = sty - st * sy / m
-        cost = best[:starts] + np.maximum(syy - sy * sy / m - xy * xy / xx, 0.0)
-        at = int(cost.argmin())
-        best[end] = cost[at] + penalty
-        origin[end] = at
-    places = []
-    end = int(origin[n])
-    while end > 0:
-        places.append(end)
-        end = int(origin[end])
-    return np.array(places[::-1], dtype=np.int64)
+        left: Floats = np.maximum(syy - sy * sy / m - xy * xy / xx, 0.0)
+        return left
+
+    return cheapest(n, penalty, least, costs)
 
 
 def _lined(series: Floats, places: Places) -> Floats:
